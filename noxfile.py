@@ -1,0 +1,21 @@
+"""The suite on every supported Python; ``make`` alone covers the one that .venv has."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["tests"]
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    session.install("-c", "constraints.txt", "-e", ".[all,dev]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def core(session: nox.Session) -> None:
+    """The demo, with nothing but the core installed."""
+    session.install("-c", "constraints.txt", "-e", ".")
+    session.run("python", "tools/demo.py", *session.posargs)

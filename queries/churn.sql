@@ -1,0 +1,22 @@
+-- Which files change most often?
+--
+-- Grain:   one row for each path that an applied patch left behind, over all runs; the busiest first.
+--          A renamed file counts under its new name, a deletion under the deleted one.
+-- Columns: path
+--          patches      applied patches that touched the path (count)
+--          added        text lines added (lines; 0 for binary content)
+--          removed      text lines removed (lines)
+--          runs         runs in which it changed (count)
+--          last_at      when it changed last (UTC)
+-- Events:  patch.applied
+select
+    f.path,
+    count(*) as patches,
+    sum(f.added)::bigint as added,
+    sum(f.removed)::bigint as removed,
+    count(distinct f.run) as runs,
+    max(p.recorded_at) as last_at
+from patch_files as f
+join patches as p using (run, v)
+group by f.path
+order by count(*) desc, sum(f.added + f.removed) desc, f.path;

@@ -1,0 +1,1 @@
+"""Adapters to machine-learning libraries; each is imported only by the module that wraps it."""

@@ -1,0 +1,5 @@
+"""``python -m ledger.cli``: the command line."""
+
+from ledger.cli.app import main
+
+main()

@@ -1,0 +1,125 @@
+"""The command `ledger`: its group, its global options, and the one place that ends the process."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from ledger import __version__
+from ledger.cli.failures import EXIT_CODES, report_failure
+
+if TYPE_CHECKING:
+    from ledger.api import Ledger
+
+_COLLECT_AFTER = 200_000
+_EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.code:>3}  {code.meaning}" for code in EXIT_CODES)
+
+
+_MODULES = {
+    "ledger.cli.writing": ("apply", "record", "run"),
+    "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "verify", "path"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+class Commands(click.Group):
+    """The commands, each loaded when it is first asked for: `ledger apply` does not pay for `ledger sql`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return every command's name, writing ones first."""
+        return list(_HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Load a command, None where there is none of this name."""
+        if cmd_name not in _HOMES:
+            return None
+        command: click.Command = getattr(import_module(_HOMES[cmd_name]), cmd_name)
+        return command
+
+
+class Session:
+    """What the global options say; the ledger itself is opened when a command first asks for it."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._ledger: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the repository that the command runs in."""
+        if self._ledger is None:
+            from ledger.api import Ledger
+
+            self._ledger = Ledger.open(self._directory)
+        return self._ledger
+
+    def close(self) -> None:
+        """Close the ledger if it was opened."""
+        if self._ledger is not None:
+            self._ledger.close()
+
+
+@click.group(
+    cls=Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="ledger")
+@click.option("-C", "directory", metavar="DIR", default=".", help="Run as if started in DIR.")
+@click.option("--debug", is_flag=True, help="Print a traceback with an error.")
+@click.pass_context
+def cli(context: click.Context, directory: str, debug: bool) -> None:  # noqa: ARG001 - read by main
+    """Record what happens to a Git repository, ask in SQL, replay and prove it.
+
+    \b
+    ledger apply fix.diff              apply a patch and record it
+    ledger record -m "by hand"         record edits made past the ledger
+    ledger log                         what happened in the run
+    ledger sql "from patch_files"      ask anything
+    ledger replay --until @-3          rebuild an earlier state and check it
+    """  # noqa: D301 - click reads the backspace
+    session = Session(Path(directory))
+    context.obj = session
+    context.call_on_close(session.close)
+
+
+def main() -> NoReturn:
+    """Run the command line and end the process with the exit code that the table gives.
+
+    The process ends without tearing the interpreter down, which would take longer than many
+    commands: every event is on the disk and every file closed by then, and both streams are
+    flushed here.
+    """
+    # Start-up makes tens of thousands of objects that live to the end: looking for garbage among
+    # them again and again takes longer than a small command.
+    gc.set_threshold(_COLLECT_AFTER)
+    try:
+        _run()
+    except SystemExit as stop:
+        # Still inside: outside, the exception's frames would be released and with them a DuckDB
+        # connection, which waits for an interrupted query as long as that takes.
+        _end(stop.code if isinstance(stop.code, int) else 0)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> None:
+    try:
+        outcome = cli.main(prog_name="ledger", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit:
+        raise
+    except BaseException as error:
+        raise SystemExit(report_failure(error, debug="--debug" in sys.argv[1:])) from error
+    if isinstance(outcome, int):
+        raise SystemExit(outcome)

@@ -1,0 +1,152 @@
+"""Failures: every error class to its exit code and to the words a person needs. One table."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class ExitCode(NamedTuple):
+    """An exit code and what it means."""
+
+    code: int
+    meaning: str
+
+
+DONE = ExitCode(0, "done")
+REJECTED = ExitCode(1, "a strict gate rejected, or a verification failed")
+USAGE = ExitCode(2, "usage or configuration")
+NOT_APPLIED = ExitCode(3, "the patch does not apply, or nothing matches")
+INCONCLUSIVE = ExitCode(4, "inconclusive: it could not be measured")
+DAMAGED = ExitCode(5, "the ledger is damaged")
+TRY_AGAIN = ExitCode(6, "try again: lost race, lock, work tree behind the log")
+PROTECTED = ExitCode(7, "refused in order to protect: dirty or unsafe path, files in the way")
+INPUT_OUTPUT = ExitCode(8, "input or output failed")
+INTERNAL = ExitCode(70, "internal error")
+INTERRUPTED = ExitCode(130, "interrupted")
+
+EXIT_CODES = (
+    DONE,
+    REJECTED,
+    USAGE,
+    NOT_APPLIED,
+    INCONCLUSIVE,
+    DAMAGED,
+    TRY_AGAIN,
+    PROTECTED,
+    INPUT_OUTPUT,
+    INTERNAL,
+    INTERRUPTED,
+)
+
+
+def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    """Yield error classes with their exit codes; the first that an error is an instance of counts."""
+    # Imported here: `ledger --help` needs none of it.
+    from ingestion.errors import IngestionError
+    from ledger import errors
+    from patches import errors as patch_errors
+    from patches import worktree_errors
+    from patches.diff import DiffFailed
+    from patches.packs import PackFailed
+
+    yield from (
+        (errors.DamagedLedger, DAMAGED),
+        (errors.ReplayMismatch, REJECTED),
+        (errors.LostRace, TRY_AGAIN),
+        (errors.Busy, TRY_AGAIN),
+        (errors.ProjectionPending, TRY_AGAIN),
+        (errors.UnsyncedLog, INPUT_OUTPUT),
+        (errors.GitFailed, INPUT_OUTPUT),
+        (errors.HeadMoved, PROTECTED),
+        (errors.DirectoryInUse, PROTECTED),
+        (errors.QueryForbidden, PROTECTED),
+        (errors.UnknownReference, NOT_APPLIED),
+        (errors.NoLedger, NOT_APPLIED),
+        (errors.LedgerError, USAGE),
+        (worktree_errors.IndexLocked, TRY_AGAIN),
+        (worktree_errors.FilterFailed, INPUT_OUTPUT),
+        (worktree_errors.WorkTreeError, PROTECTED),
+        (patch_errors.UnsafePath, PROTECTED),
+        (patch_errors.PatchError, NOT_APPLIED),
+        (click.UsageError, USAGE),
+        (click.Abort, INTERRUPTED),
+        (KeyboardInterrupt, INTERRUPTED),
+        (DiffFailed, INPUT_OUTPUT),
+        (PackFailed, INPUT_OUTPUT),
+        (IngestionError, INPUT_OUTPUT),
+        (OSError, INPUT_OUTPUT),
+    )
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """Return the exit code of an error; what no row knows is an internal error."""
+    for kind, code in _table():
+        if isinstance(error, kind):
+            return code
+    return INTERNAL
+
+
+_HINTS = {
+    "EmptyPatch": "make the patch again: `git diff --binary > fix.diff`",
+    "PatchSyntaxError": "make the patch again: `git diff --binary > fix.diff`",
+    "MissingBinary": "make the patch with its binary content: `git diff --binary --full-index > fix.diff`",
+    "HunkMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
+    "ContentMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
+    "MissingFile": "`ledger state` lists the files there are; a patch names them from the repository's top",
+    "AlreadyExists": "`ledger state` lists the files there are; a patch that adds one expects none",
+    "WrongMode": "`ledger state` lists the modes there are",
+    "OverlappingParts": "cut the patch in two and apply them in turn: `ledger apply one.diff two.diff`",
+    "UnsafePath": "nothing was written; `git apply --numstat FILE` lists the paths that a patch names",
+    "DirtyPath": "take your edits in with `ledger record`, or put them aside with `git stash`",
+    "InTheWay": "`git status --ignored` shows it; move it away, or take it in with `ledger record`",
+    "ThroughSymlink": "nothing was written through it; `git status` shows what took the directory's place",
+    "NotWritable": "`ls -ld DIR` shows its permissions",
+    "IndexLocked": 'when no other git command runs: `rm "$(git rev-parse --git-path index.lock)"`',
+    "FilterFailed": "`git config --get-regexp ^filter` lists the commands that convert files",
+    "IndexUnreadable": "`git read-tree HEAD` makes the index again",
+}
+"""What helps, for the errors of the engine, which knows no `ledger` command."""
+
+
+def report_failure(error: BaseException, *, debug: bool) -> int:
+    """Say on stderr what went wrong and what helps, and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone, as `head` does: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE.code
+    code = exit_code_of(error)
+    if debug and code is not INTERRUPTED:
+        traceback.print_exception(error)
+    if isinstance(error, click.ClickException):
+        error.show()
+        return code.code
+    click.echo(f"error: {_message(error, code)}", err=True)
+    for note in getattr(error, "__notes__", ()):
+        click.echo(f"note: {note}", err=True)
+    hint = getattr(error, "hint", "") or _HINTS.get(type(error).__name__, "")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        hint = "nothing was recorded; make room (`df -h .`) and run the command again"
+    if code is INTERNAL:
+        hint = "this is a fault of ledger; run it again with `ledger --debug …` and report what it prints"
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    return code.code
+
+
+def _message(error: BaseException, code: ExitCode) -> str:
+    if code is INTERRUPTED:
+        return "interrupted; nothing is half done: the next writing command finishes what was recorded"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if code is INTERNAL:
+        return f"{type(error).__name__}: {error}"
+    return str(error)

@@ -1,0 +1,264 @@
+"""Commands that read. They need no lock, change nothing, and take ``--format``."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ledger.cli.failures import DAMAGED
+from ledger.cli.output import count_of, format_options, show_text, write_record, write_rows
+from ledger.cli.times import show_time
+from ledger.cli.writing import open_ledger, say
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ledger.events import AnyEvent, FileRecord
+
+
+@click.command()
+@format_options
+def status(style: str) -> None:
+    """Show the open run, and edits that the ledger does not know."""
+    from patches.errors import show_path
+
+    found = open_ledger().status()
+    head = found.run
+    drift = [f"{drift.status} {show_path(drift.path)}" for drift in found.drift]
+    record: dict[str, object] = {
+        "run": None if head is None else head.run,
+        "event": None if head is None else f"{head.run}:{head.v}",
+        "candidate": found.candidate,
+        "base": None if head is None else head.base_tree,
+        "head": found.head_commit,
+        "pending": found.pending,
+        "drift": drift,
+    }
+    if style != "table":
+        write_record(record, style)
+        return
+    if head is None:
+        click.echo("no run is open; `ledger apply FILE` or `ledger run start TITLE` starts one")
+    else:
+        events = count_of(head.v, "event")
+        click.echo(f"run {head.run} ({show_text(head.title)}), {events}, last {head.run}:{head.v}")
+        click.echo(f"candidate tree {found.candidate[:12]}, base {head.base_tree[:12]}")
+    if found.pending:
+        click.echo("the work tree is behind the log after a crash; the next writing command finishes it")
+    if drift:
+        click.echo("edited past the ledger (`ledger record` takes it in):")
+        for line in drift:
+            click.echo(f"  {line}")
+    else:
+        click.echo("the work tree is the candidate tree")
+
+
+@click.command()
+@click.argument("run_name", metavar="[RUN]", default="")
+@click.option("-n", "--max-count", type=click.IntRange(0), help="Show at most this many events.")
+@format_options
+def log(run_name: str, max_count: int | None, style: str) -> None:
+    """List a run's events, the newest first.
+
+    RUN is the current run by default: the open one, or else the last one.
+    """
+    ledger = open_ledger()
+    run, _ = ledger.resolve(run_name or "@")
+    events = islice(ledger.events_backward(run), max_count)
+    rows = [
+        (
+            event.reference,
+            show_time(event.at_ns),
+            event.kind.partition("/")[0],
+            event.actor.name or event.actor.kind,
+            _summary(event),
+        )
+        for event in events
+    ]
+    write_rows(("event", "at", "kind", "actor", "summary"), rows, style)
+
+
+def _summary(event: AnyEvent) -> str:
+    """Return what an event says, in a few words."""
+    from ledger import events
+
+    if isinstance(event, events.RunStarted):
+        return f"{event.title} (base {event.base_tree[:12]})"
+    if isinstance(event, events.PatchApplied):
+        added, removed = sum(f.added for f in event.files), sum(f.removed for f in event.files)
+        source = f"{event.source}: " if event.source else ""
+        return f"{event.cause}: {source}{count_of(len(event.files), 'file')}, +{added} -{removed}"
+    if isinstance(event, events.PatchRefused):
+        return f"{event.source}: {event.error}"
+    if isinstance(event, events.CommitSeen):
+        return f"commit {event.commit[:12]} is the state at {event.state_v}"
+    if isinstance(event, events.RunFinished):
+        return f"tree {event.tree[:12]}"
+    if isinstance(event, events.LedgerRecovered):
+        return f"{event.size_bytes} bytes of an unfinished append set aside"
+    return "a kind that this version does not know"
+
+
+@click.command()
+@click.argument("event", default="@")
+@format_options
+def show(event: str, style: str) -> None:
+    """Show one event: its facts, its files, its note and its patch."""
+    import msgspec
+
+    from ledger.events import PatchApplied
+
+    ledger = open_ledger()
+    found = ledger.event(event)
+    record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_time(found.at_ns)}
+    texts = {name: record[name] for name in ("patch", "note", "reason") if record.get(name)}
+    bodies = {name: ledger.body(str(digest)) for name, digest in texts.items()}
+    if style != "table":
+        shown = {f"{name}_text": data.decode("utf-8", "backslashreplace") for name, data in bodies.items()}
+        write_record({**record, **shown}, style)
+        return
+    record.pop("files", None)
+    write_record(record, style)
+    if isinstance(found, PatchApplied):
+        click.echo()
+        _write_files(found.files)
+    for name, data in bodies.items():
+        click.echo(f"\n{name}:")
+        click.echo(_for_terminal(data))
+
+
+def _write_files(files: Sequence[FileRecord]) -> None:
+    from ledger.events import parse_path
+    from patches.errors import show_path
+
+    rows = [
+        (
+            file.operation,
+            show_path(parse_path(file.path)),
+            None if file.old_path is None else show_path(parse_path(file.old_path)),
+            file.old_mode if file.mode is None else file.mode,
+            file.added,
+            file.removed,
+        )
+        for file in files
+    ]
+    write_rows(("operation", "path", "old_path", "mode", "added", "removed"), rows, "table")
+
+
+def _for_terminal(data: bytes) -> str:
+    """Return text with every control character but line feed and tab escaped."""
+    text = data.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+@click.command()
+@click.argument("query", default="-")
+@format_options
+def sql(query: str, style: str) -> None:
+    """Ask in SQL. QUERY is the statement itself, a file, or "-" for standard input.
+
+    The views are events, runs, patches, patch_files and state_at(run, version); `show tables`
+    lists them. SQL sees the ledger alone: no files, no network, no settings.
+
+    \b
+    ledger sql "select path, count(*) from patch_files group by all"
+    ledger sql queries/churn.sql --format csv
+    """  # noqa: D301 - click reads the backspace
+    import duckdb
+
+    from ledger.errors import QueryForbidden, QueryRefused
+
+    ledger = open_ledger()
+    text = _query_text(query)
+    try:
+        result = ledger.sql(text)
+        if result is None:  # pyright: ignore[reportUnnecessaryComparison] - what DuckDB gives for no statement
+            raise QueryRefused("there is no statement in the query")
+        columns = [column[0] for column in result.description or ()]
+        rows = result.fetchall() if columns else []
+    except duckdb.PermissionException as error:
+        raise QueryForbidden(str(error)) from error
+    except duckdb.Error as error:
+        raise QueryRefused(str(error)) from error
+    except RuntimeError as error:
+        if "interrupted" in str(error):
+            # DuckDB's answer to Ctrl-C.
+            raise KeyboardInterrupt from error
+        raise
+    write_rows(columns, rows, style)
+
+
+def _query_text(query: str) -> str:
+    from ingestion.io_text import read_text
+
+    if query == "-":
+        return sys.stdin.read()
+    if (query.endswith(".sql") and " " not in query) or Path(query).is_file():
+        return read_text(Path(query))[0]
+    return query
+
+
+@click.command()
+@click.option("--at", "event", default="@", help="The event; by default the latest.", show_default=True)
+@format_options
+def state(event: str, style: str) -> None:
+    """List mode, oid and path of every file at an event.
+
+    The files are folded from the log and checked against the tree that the event recorded.
+    """
+    from patches.errors import show_path
+
+    found = open_ledger().state(event)
+    rows = [
+        (f"{entry.mode:06o}", entry.oid.hex(), show_path(path)) for path, entry in sorted(found.files.items())
+    ]
+    write_rows(("mode", "oid", "path"), rows, style)
+    say(f"{found.run}:{found.v}, {count_of(len(rows), 'file')}, tree {found.recorded_tree}")
+
+
+@click.command()
+@click.option("--until", "event", default="@", help="The event to stop after.", show_default=True)
+@click.option("--into", type=click.Path(path_type=Path), help="Write the files there.")
+@format_options
+def replay(event: str, into: Path | None, style: str) -> None:
+    """Rebuild a state from base and patches, each tree checked.
+
+    With --into, the files are written to a new directory, byte for byte as Git stores them.
+    """
+    steps = list(open_ledger().replay(event, into=into))
+    columns = ("event", "kind", "files", "tree")
+    write_rows(columns, [(s.event, s.kind.partition("/")[0], s.files, s.tree) for s in steps], style)
+    say(f"{count_of(len(steps), 'tree')} identical to the recorded ones")
+    if into is not None:
+        say(f"wrote {into}")
+
+
+@click.command()
+@format_options
+def verify(style: str) -> None:
+    """Check the whole ledger, and say what could not be proved.
+
+    Exits with 5 where something is damaged.
+    """
+    findings = list(open_ledger().verify())
+    write_rows(("outcome", "subject", "found"), [(f.outcome, f.subject, f.message) for f in findings], style)
+    if any(finding.outcome == "damaged" for finding in findings):
+        click.get_current_context().exit(DAMAGED.code)
+
+
+@click.command()
+@format_options
+def path(style: str) -> None:
+    """Print the ledger's directory.
+
+    It is printed whether or not there is a ledger yet.
+    """
+    found = open_ledger().path
+    if style == "table":
+        click.echo(found)
+    else:
+        write_record({"path": str(found)}, style)

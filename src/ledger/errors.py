@@ -1,0 +1,227 @@
+"""Errors of the ledger: one class for each different thing a caller can do about it.
+
+Facts are attributes, the message is built from them, and ``hint`` names a command that helps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class LedgerError(Exception):
+    """Base of everything the ledger raises about its input or its surroundings."""
+
+    hint: str = ""
+
+
+class NotARepository(LedgerError):
+    """No Git repository at or above a directory. Nothing was written."""
+
+    hint = "run `git init`, or name the repository: `ledger -C DIR …`"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: not a Git repository, nor is any parent directory")
+
+
+class UnsupportedRepository(LedgerError):
+    """The repository uses a format that the engine cannot write safely. Nothing was written."""
+
+    hint = "see `git help repository-version`; a plain `git clone` of it has none of these"
+
+    def __init__(self, path: Path, feature: str) -> None:
+        self.path, self.feature = path, feature
+        super().__init__(f"{path}: unsupported repository format: {feature}")
+
+
+class NoWorkTree(LedgerError):
+    """A command that reads the work tree ran in a bare repository. Nothing was written."""
+
+    hint = "`ledger apply` and the reading commands work here; or add one: `git worktree add DIR`"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: a bare repository has no work tree to look at")
+
+
+class NoLedger(LedgerError):
+    """The repository has no ledger yet. Nothing was written."""
+
+    hint = "the first `ledger apply` or `ledger run start` makes one"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: no ledger here yet")
+
+
+class NewerFormat(LedgerError):
+    """The ledger was written in a later format than this version reads. Nothing was touched."""
+
+    def __init__(self, path: Path, found: str, supported: str) -> None:
+        self.path, self.found, self.supported = path, found, supported
+        self.hint = (
+            f"upgrade: `pip install --upgrade patch-ledger`; the version that reads it supports {found}"
+        )
+        super().__init__(f"{path}: written in format {found}; this version reads {supported}")
+
+
+class DamagedLedger(LedgerError):
+    """Bytes that were acknowledged are no longer what was written. Reading stops before them."""
+
+    hint = "nothing was changed; `ledger verify` lists the damage; restore the directory from a backup"
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place}: {reason}")
+
+
+class UnsyncedLog(LedgerError):
+    """A write to the log was not confirmed by the disk; appending has stopped (P1)."""
+
+    hint = "check the disk; the acknowledged events are safe: `ledger verify`"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: the disk did not confirm a write: {reason}")
+
+
+class LostRace(LedgerError):
+    """Another process appended to the run first. Nothing was appended."""
+
+    hint = "look at what happened with `ledger log`, then run the command again"
+
+    def __init__(self, run: str, expected: int, head: int) -> None:
+        self.run, self.expected, self.head = run, expected, head
+        super().__init__(f"run {run}: expected to append version {expected}, the run is at {head} already")
+
+
+class Busy(LedgerError):
+    """Another process holds the run's lock. Nothing was written."""
+
+    hint = "run the command again in a moment; `ledger status` reads without the lock"
+
+    def __init__(self, path: Path, waited_s: float) -> None:
+        self.path, self.waited_s = path, waited_s
+        super().__init__(f"{path}: held by another process (waited {waited_s:g} s)")
+
+
+class ProjectionPending(LedgerError):
+    """The event is recorded, but the work tree or index could not follow yet."""
+
+    hint = "when the obstacle is gone, `ledger status` tells and the next writing command finishes it"
+
+    def __init__(self, event: str, reason: str) -> None:
+        self.event, self.reason = event, reason
+        super().__init__(f"{event} is recorded; the work tree could not follow: {reason}")
+
+
+class UnknownReference(LedgerError):
+    """A reference names no event. Nothing was written."""
+
+    hint = "`ledger log` lists the events of a run, `ledger run list` the runs"
+
+    def __init__(self, reference: str, reason: str) -> None:
+        self.reference, self.reason = reference, reason
+        super().__init__(f"{reference}: {reason}")
+
+
+class UnknownKind(LedgerError):
+    """A state was asked for past an event that this version does not understand."""
+
+    hint = "upgrade: `pip install --upgrade patch-ledger`"
+
+    def __init__(self, event: str, kind: str) -> None:
+        self.event, self.kind = event, kind
+        super().__init__(f"{event}: kind {kind} changes the tree and is not known to this version")
+
+
+class RunOpen(LedgerError):
+    """The work tree has an open run already. Nothing was written."""
+
+    hint = "go on in it, or end it with `ledger run finish`"
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(f"run {run} is open in this work tree")
+
+
+class NoRun(LedgerError):
+    """The command needs a run. Nothing was written."""
+
+    hint = 'start one: `ledger run start "what it is about"`, or `ledger apply FILE`'
+
+    def __init__(self, reason: str = "no run is open in this work tree") -> None:
+        super().__init__(reason)
+
+
+class RunName(LedgerError):
+    """A run name is taken or is not a name. Nothing was written."""
+
+    hint = "names are lower case letters, digits, dots and dashes, and start with a letter"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"{name}: {reason}")
+
+
+class HeadMoved(LedgerError):
+    """HEAD's commit is none that the run explains (a pull, a rebase, a checkout). Nothing was written."""
+
+    hint = "end the run on its own base: `ledger run finish`; or go back: `git switch -` / `git reset --soft`"
+
+    def __init__(self, run: str, commit: str, tree: str) -> None:
+        self.run, self.commit, self.tree = run, commit, tree
+        super().__init__(f"HEAD moved to {commit[:12]}, whose tree {tree[:12]} is no state of run {run}")
+
+
+class ReplayMismatch(LedgerError):
+    """A stored patch does not give the tree that its event recorded (P4)."""
+
+    hint = "`ledger verify` says whether the log or the bodies are damaged"
+
+    def __init__(self, event: str, recorded: str, got: str) -> None:
+        self.event, self.recorded, self.got = event, recorded, got
+        super().__init__(f"{event}: replay gives tree {got}, the event recorded {recorded}")
+
+
+class DirectoryInUse(LedgerError):
+    """A directory to write a state into exists and is not empty. Nothing was written."""
+
+    hint = "name a directory that does not exist yet: `ledger replay --until EVENT --into DIR`"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: exists and is not empty")
+
+
+class QueryRefused(LedgerError):
+    """A SQL statement failed or asked for more than reading the ledger. Nothing was written."""
+
+    hint = '`ledger sql "show tables"` lists the views, `ledger sql "describe patch_files"` their columns'
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+
+
+class QueryForbidden(QueryRefused):
+    """A SQL statement asked for a file, an extension or a setting. Nothing was read or written."""
+
+    hint = "SQL sees the ledger alone; write files with the shell: `ledger sql --format csv … > FILE`"
+
+
+class GitFailed(LedgerError):
+    """A `git` command that the ledger needs did not succeed. Nothing was recorded."""
+
+    def __init__(self, command: str, exit_code: int, message: str) -> None:
+        self.command, self.exit_code = command, exit_code
+        super().__init__(f"`{command}` exited with {exit_code}: {message}")
+
+
+class InvalidActor(LedgerError):
+    """``LEDGER_ACTOR`` is not ``kind:name:session``. Nothing was written."""
+
+    hint = "for example `LEDGER_ACTOR=agent:codex:4f1c`, or unset it"
+
+    def __init__(self, value: str) -> None:
+        self.value = value
+        super().__init__(f"LEDGER_ACTOR={value!r}: expected kind[:name[:session]]")

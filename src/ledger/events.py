@@ -1,0 +1,307 @@
+"""The events: what happened, as values that are their own wire form.
+
+An event knows neither its position in a log nor any other frame, so it can be copied to
+another ledger and stay the same event. Object ids are 40 hexadecimal digits, modes are Git's
+six octal digits, times are nanoseconds since 1970 UTC. Paths are strings, or ``{"b64": …}``
+where their bytes are not UTF-8. Free text (patches, notes, error messages) is never in an
+event: it is a body, named by its SHA-256.
+
+See: ``docs/format.md``, "Events".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Iterable
+from hashlib import sha256
+from typing import Literal, TypeAlias
+
+import msgspec
+from msgspec import Raw, Struct
+
+from patches.model import Entry, FileChange, Operation
+
+NO_DIGEST = "0" * 64
+"""``prev`` of a run's first event."""
+
+LEDGER_RUN = "ledger"
+"""The run of everything that concerns no run."""
+
+RUN_NAME = re.compile(r"[a-z](?:[a-z0-9]|[.-](?=[a-z0-9])){0,63}")
+
+Cause: TypeAlias = Literal["diff", "drift", "mv", "restore", "undo", "rebase"]
+"""Why a tree changed."""
+
+
+class Actor(Struct, frozen=True):
+    """Who did it, as claimed by ``LEDGER_ACTOR`` (``kind:name:session``); nothing proves it."""
+
+    kind: str = "unknown"
+    name: str = ""
+    session: str = ""
+
+
+class EncodedPath(Struct, frozen=True):
+    """A path whose bytes are not UTF-8, in base64."""
+
+    b64: str
+
+
+WirePath: TypeAlias = str | EncodedPath
+
+
+def encode_path(path: bytes) -> WirePath:
+    """Return the wire form of a Git path."""
+    try:
+        return path.decode("utf-8")
+    except UnicodeDecodeError:
+        return EncodedPath(b2a_base64(path, newline=False).decode("ascii"))
+
+
+def parse_path(path: WirePath) -> bytes:
+    """Return the bytes of a path in wire form."""
+    return path.encode("utf-8") if isinstance(path, str) else a2b_base64(path.b64)
+
+
+class FileRecord(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One file of a tree-changing event; the wire form of ``patches.model.FileChange``."""
+
+    path: WirePath
+    operation: Operation
+    old_path: WirePath | None = None
+    old_mode: str | None = None
+    old_oid: str | None = None
+    mode: str | None = None
+    oid: str | None = None
+    added: int = 0
+    removed: int = 0
+
+    @classmethod
+    def of(cls, change: FileChange) -> FileRecord:
+        """Return the record of what a patch did to one file."""
+        old, new = change.old, change.new
+        return cls(
+            path=encode_path(change.path),
+            operation=change.operation,
+            old_path=None if change.old_path is None else encode_path(change.old_path),
+            old_mode=None if old is None else f"{old.mode:06o}",
+            old_oid=None if old is None else old.oid.hex(),
+            mode=None if new is None else f"{new.mode:06o}",
+            oid=None if new is None else new.oid.hex(),
+            added=change.added,
+            removed=change.removed,
+        )
+
+    @property
+    def old(self) -> Entry | None:
+        """The entry before: of ``old_path`` for a rename or copy, else of ``path``."""
+        return _entry(self.old_mode, self.old_oid)
+
+    @property
+    def new(self) -> Entry | None:
+        """The entry after, None where the path is gone."""
+        return _entry(self.mode, self.oid)
+
+
+def _entry(mode: str | None, oid: str | None) -> Entry | None:
+    return None if mode is None or oid is None else Entry(int(mode, 8), bytes.fromhex(oid))
+
+
+class Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
+    """What every event says: identity, place in its run, time, and who claims it.
+
+    ``v`` counts from 1 within the run and ``prev`` is the digest of the run's event before;
+    both are stamped by the store under its lock (0 and "" until then).
+    """
+
+    id: str
+    run: str
+    v: int = 0
+    prev: str = ""
+    at_ns: int
+    actor: Actor
+
+    @property
+    def kind(self) -> str:
+        """The kind with its version, as in ``patch.applied/1``."""
+        return str(self.__struct_config__.tag)
+
+    @property
+    def reference(self) -> str:
+        """The canonical reference, ``<run>:<v>``."""
+        return f"{self.run}:{self.v}"
+
+
+class RunStarted(Event, frozen=True, kw_only=True, tag="run.started/1"):
+    """A run began on ``base_tree``, HEAD's tree at that moment.
+
+    ``listing`` is the body that names every file of the base (``git ls-tree -r -z``), so that
+    the log alone rebuilds any state. ``work_tree`` is Git's name of the linked work tree, ""
+    for the main one.
+    """
+
+    title: str
+    work_tree: str
+    head: str | None
+    branch: str | None
+    base_tree: str
+    listing: str
+
+
+class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished/1"):
+    """A run ended with ``tree`` as its candidate."""
+
+    tree: str
+
+
+class ApplyOptions(Struct, frozen=True):
+    """Everything besides the bytes and the base that shaped a result. Replay uses these."""
+
+    engine: int = 1
+    strip: int = 1
+
+
+class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
+    """A patch (body ``patch``) brought the candidate from ``base_tree`` to ``result_tree``.
+
+    ``source`` is the file name it came from, "-" for standard input; ``note`` a body.
+    """
+
+    cause: Cause
+    base_tree: str
+    result_tree: str
+    patch: str
+    patch_size_bytes: int
+    options: ApplyOptions
+    files: tuple[FileRecord, ...]
+    source: str = ""
+    note: str | None = None
+
+
+class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):
+    """A patch did not apply to the candidate ``base_tree``; nothing changed.
+
+    ``error`` is the name of the error class, ``reason`` the body that holds its message.
+    """
+
+    base_tree: str
+    patch: str
+    patch_size_bytes: int
+    options: ApplyOptions
+    error: str
+    reason: str
+    source: str = ""
+
+
+class CommitSeen(Event, frozen=True, kw_only=True, tag="commit.seen/1"):
+    """HEAD is at a commit whose tree is the state at version ``state_v`` of the run."""
+
+    commit: str
+    tree: str
+    state_v: int
+
+
+class LedgerRecovered(Event, frozen=True, kw_only=True, tag="ledger.recovered/1"):
+    """A torn tail, never acknowledged, was set aside in ``quarantine/`` before ``position``."""
+
+    position: int
+    quarantine: str
+    size_bytes: int
+
+
+class UnknownEvent(Struct, frozen=True, kw_only=True):
+    """An event of a kind that this version does not know: kept, shown, never rewritten."""
+
+    kind: str
+    id: str
+    run: str
+    v: int
+    prev: str
+    at_ns: int
+    actor: Actor
+    result_tree: str | None = None
+    """Present where the kind is marked as changing the tree."""
+
+    @property
+    def reference(self) -> str:
+        """The canonical reference, ``<run>:<v>``."""
+        return f"{self.run}:{self.v}"
+
+
+class _Kind(Struct):
+    kind: str
+
+
+KnownEvent: TypeAlias = RunStarted | RunFinished | PatchApplied | PatchRefused | CommitSeen | LedgerRecovered
+AnyEvent: TypeAlias = KnownEvent | UnknownEvent
+
+_known = msgspec.json.Decoder(KnownEvent)
+_unknown = msgspec.json.Decoder(UnknownEvent)
+_kind = msgspec.json.Decoder(_Kind)
+_encoder = msgspec.json.Encoder()
+KINDS = frozenset(
+    str(kind.__struct_config__.tag)
+    for kind in (RunStarted, RunFinished, PatchApplied, PatchRefused, CommitSeen, LedgerRecovered)
+)
+
+
+def encode_event(event: Event) -> bytes:
+    """Return the canonical JSON of an event: the bytes that its digest covers."""
+    return _encoder.encode(event)
+
+
+def parse_event(data: bytes | Raw) -> AnyEvent:
+    """Return the event that ``data`` holds; an unknown kind gives an `UnknownEvent`.
+
+    Raises:
+        msgspec.DecodeError: The bytes are no event.
+    """
+    try:
+        return _known.decode(data)
+    except msgspec.ValidationError:
+        if _kind.decode(data).kind in KINDS:
+            raise
+        return _unknown.decode(data)
+
+
+def event_digest(data: bytes | Raw) -> str:
+    """Return the digest that the run's next event carries as ``prev``."""
+    digest = sha256(b"ledger-event/1\n")
+    digest.update(data)
+    return digest.hexdigest()
+
+
+def body_digest(data: bytes) -> str:
+    """Return the name of a body: its SHA-256 in hexadecimal."""
+    return sha256(data).hexdigest()
+
+
+def changes_paths(files: Iterable[FileRecord]) -> dict[bytes, Entry | None]:
+    """Return what the files of one event leave at each path that they touch (None: nothing)."""
+    left: dict[bytes, Entry | None] = {}
+    made: dict[bytes, Entry | None] = {}
+    for file in files:
+        if file.operation == "rename" and file.old_path is not None:
+            left[parse_path(file.old_path)] = None
+        path, new = parse_path(file.path), file.new
+        # A deletion never hides what another file of the same patch puts at the path.
+        (left if new is None else made)[path] = new
+    return {**left, **made}
+
+
+class Stamp(Struct, frozen=True):
+    """Where identity and time come from: the id source, the clock, and the claimed actor."""
+
+    actor: Actor = Actor()
+    clock: Callable[[], int] = time.time_ns
+    entropy: Callable[[int], bytes] = os.urandom
+
+    def new_id(self, at_ns: int) -> str:
+        """Return a UUIDv7 (RFC 9562, section 5.7) for a moment in nanoseconds."""
+        value = (at_ns // 1_000_000) << 80 | int.from_bytes(self.entropy(10), "big")
+        value = value & ~(0xF000 << 64) & ~(0xC000 << 48) | 0x7000 << 64 | 0x8000 << 48
+        digits = f"{value:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -1,0 +1,31 @@
+"""The work tree and index as a projection: what the events past the ref's version ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ledger.events import AnyEvent, FileRecord, PatchApplied, changes_paths, parse_path
+from patches.model import Entry
+from patches.touches import Touch
+
+
+def touches(files: Sequence[FileRecord]) -> list[Touch]:
+    """Return every path that one event changes, with what it held before and holds after."""
+    before: dict[bytes, Entry | None] = {}
+    for file in files:
+        source = parse_path(file.path if file.old_path is None else file.old_path)
+        if file.old is not None:
+            before[source] = file.old
+    after = changes_paths(files)
+    return [Touch(path, before.get(path), entry) for path, entry in after.items()]
+
+
+def pending_touches(events: Iterable[AnyEvent]) -> list[Touch]:
+    """Return the net change of several events: per path the first content before and the last after."""
+    net: dict[bytes, Touch] = {}
+    for event in events:
+        if isinstance(event, PatchApplied):
+            for touch in touches(event.files):
+                first = net.get(touch.path)
+                net[touch.path] = touch if first is None else Touch(touch.path, first.old, touch.new)
+    return list(net.values())

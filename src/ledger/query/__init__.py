@@ -1,0 +1,1 @@
+"""Questions in SQL: the log as typed columns, and views and macros over them."""

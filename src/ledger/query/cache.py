@@ -1,0 +1,270 @@
+"""The columnar cache: immutable DuckDB files in ``cache/columns``, and the log's tail in memory.
+
+A file holds the rows of one range of positions, sorted by (run, v), with integer path ids and
+binary object ids. It is published by rename and never written again, so a reader that holds it
+open is in nobody's way. The frames past the newest file are loaded into memory; when they have
+become many, they become a file, and files of like size become one.
+
+Path ids go on from file to file. Which id a path has depends on how the log was cut into files, so
+each file's name says of which *lineage* of ids it is and which one it goes on from: several files
+of one range do no harm, and files of two lineages never meet.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ledger.frames import Cursor, Frame
+from ledger.query.rows import PATH_COLUMNS, TABLES, Rows, Table, rows_of
+from ledger.store.local import LocalStore
+from ledger.store.segments import Place
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+LAYOUT = 2
+"""Part of every file's name: another layout never meets these files."""
+
+TAIL_ROWS = 20_000
+"""A tail with more rows than this becomes a file."""
+
+MERGE_RATIO = 4
+"""A file is merged with the one before when that has less than this many times its rows."""
+
+FIRST_LINEAGE = "0" * 16
+
+_NAME = re.compile(
+    rf"v{LAYOUT}-(\d+)-(\d+)-(\d+)-(\d+)-(\d+)-([0-9a-f]{{64}})-([0-9a-f]{{16}})-([0-9a-f]{{16}})\.duckdb"
+)
+
+
+class Shard(NamedTuple):
+    """One cache file: the positions it covers, its number of rows, and the place in the log behind it.
+
+    ``follows`` is the lineage of path ids that it goes on from, ``lineage`` the one behind it.
+    """
+
+    path: Path
+    first: int
+    last: int
+    rows: int
+    place: Place
+    follows: str
+    lineage: str
+
+    @classmethod
+    def parse(cls, path: Path) -> Shard | None:
+        """Return what a file's name says, None where it is not a cache file's."""
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            return None
+        first, last, rows, segment, offset = (int(match[i]) for i in range(1, 6))
+        place = Place(segment, offset, Cursor(last, match[6]))
+        return cls(path, first, last, rows, place, match[7], match[8])
+
+    @classmethod
+    def named(cls, root: Path, first: int, rows: int, place: Place, follows: str, lineage: str) -> Shard:
+        """Return the file that covers ``first`` to ``place``, which may not exist yet."""
+        cursor = place.cursor
+        numbers = f"{first}-{cursor.position}-{rows}-{place.segment}-{place.offset}"
+        name = f"v{LAYOUT}-{numbers}-{cursor.hash}-{follows}-{lineage}.duckdb"
+        return cls(root / name, first, cursor.position, rows, place, follows, lineage)
+
+
+class Cache:
+    """The cache files of one local store."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self._store = store
+        self._root = store.root / "cache" / "columns"
+
+    def attach(self, connection: DuckDBPyConnection) -> list[str]:
+        """Attach all rows of the log to a connection and return the names of the parts.
+
+        Each part is an attached database or the schema ``tail`` of the memory; together they hold
+        every confirmed frame once.
+        """
+        shards = self._attached(connection, self._shards())
+        start = shards[-1].place if shards else None
+        frames: list[Frame] = []
+        end = start
+        for group, place in self._store.groups(start):
+            frames += group
+            end = place
+        rows = rows_of(frames)
+        self._add_listings(connection, rows, len(shards))
+        if len(rows) > TAIL_ROWS and end is not None:
+            shard = self._publish(connection, rows, shards, end)
+            if shard is not None:
+                return self._reattach(connection, [*shards, shard])
+        connection.execute("create schema tail")
+        load(connection, "tail", rows, _parts(len(shards)))
+        return [*_parts(len(shards)), "tail"]
+
+    def _shards(self) -> list[Shard]:
+        """Return files that follow one another from position 1, the widest at each step."""
+        try:
+            names = os.listdir(self._root)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        found = [shard for name in names if (shard := Shard.parse(self._root / name))]
+        chain: list[Shard] = []
+        following, lineage = 1, FIRST_LINEAGE
+        while True:
+            fitting = [
+                shard
+                for shard in found
+                if (shard.first, shard.follows) == (following, lineage) and self._store.holds(shard.place)
+            ]
+            if not fitting:
+                return chain
+            chain.append(max(fitting, key=lambda shard: shard.last))
+            following, lineage = chain[-1].last + 1, chain[-1].lineage
+
+    def _attached(self, connection: DuckDBPyConnection, shards: Sequence[Shard]) -> list[Shard]:
+        """Attach files in order, as many as can be opened; the rest is read from the log again."""
+        from duckdb import Error
+
+        attached: list[Shard] = []
+        for index, shard in enumerate(shards):
+            try:
+                connection.execute(f"attach {_quoted(shard.path)} as s{index} (read_only)")
+            except Error:
+                # Somebody opened it for writing, or it was merged away: the log has its rows.
+                break
+            attached.append(shard)
+        return attached
+
+    def _add_listings(self, connection: DuckDBPyConnection, rows: Rows, shards: int) -> None:
+        for tree, listing in rows.base_trees.items():
+            known = any(
+                connection.execute(
+                    f"select 1 from {part}.base_file where tree = unhex(?) limit 1", [tree]
+                ).fetchone()
+                for part in _parts(shards)
+            )
+            if not known:
+                rows.add_listing(tree, self._store.read_body(listing))
+
+    def _publish(
+        self, connection: DuckDBPyConnection, rows: Rows, shards: Sequence[Shard], place: Place
+    ) -> Shard | None:
+        """Write the tail as a file; None where the directory cannot be written, which is no fault."""
+        from duckdb import IOException
+
+        temporary = self._temporary()
+        first, follows = (shards[-1].last + 1, shards[-1].lineage) if shards else (1, FIRST_LINEAGE)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            connection.execute(f"attach {_quoted(temporary)} as fresh")
+            load(connection, "fresh", rows, _parts(len(shards)))
+            lineage = _lineage(connection, follows)
+            connection.execute("detach fresh")
+            shard = Shard.named(self._root, first, len(rows), place, follows, lineage)
+            temporary.rename(shard.path)
+        except (OSError, IOException):
+            return None
+        return shard
+
+    def _temporary(self) -> Path:
+        """Return a name that no other process or thread writes to; a crash leaves the file, unread."""
+        return self._root / f".{os.getpid()}-{os.urandom(4).hex()}.duckdb"
+
+    def _reattach(self, connection: DuckDBPyConnection, shards: list[Shard]) -> list[str]:
+        """Merge files of like size, then attach what there is now, the tail being empty."""
+        for index in range(len(shards) - 1):
+            connection.execute(f"detach s{index}")
+        while len(shards) > 1 and shards[-2].rows < MERGE_RATIO * shards[-1].rows:
+            shards[-2:] = [self._merge(connection, shards[-2], shards[-1])]
+        self._attached(connection, shards)
+        return _parts(len(shards))
+
+    def _merge(self, connection: DuckDBPyConnection, older: Shard, newer: Shard) -> Shard:
+        rows = older.rows + newer.rows
+        merged = Shard.named(self._root, older.first, rows, newer.place, older.follows, newer.lineage)
+        temporary = self._temporary()
+        connection.execute(f"attach {_quoted(older.path)} as older (read_only)")
+        connection.execute(f"attach {_quoted(newer.path)} as newer (read_only)")
+        connection.execute(f"attach {_quoted(temporary)} as merged")
+        for table in [*(table.name for table in TABLES), "path"]:
+            order = "order by all" if table == "path" else _ORDER.get(table, "order by run, v")
+            both = f"select * from older.{table} union all select * from newer.{table}"
+            connection.execute(f"create table merged.{table} as from ({both}) {order}")
+        for name in ("older", "newer", "merged"):
+            connection.execute(f"detach {name}")
+        temporary.rename(merged.path)
+        for shard in (older, newer):
+            # A reader that has it open keeps reading it.
+            shard.path.unlink(missing_ok=True)
+        return merged
+
+
+def _lineage(connection: DuckDBPyConnection, follows: str) -> str:
+    """Return the name of the path ids that ``fresh`` adds to those of ``follows``."""
+    digest = sha256(follows.encode())
+    for (raw,) in connection.execute("select raw from fresh.path order by path_id").fetchall():
+        digest.update(b"%d:%b" % (len(raw), raw))
+    return digest.hexdigest()[:16]
+
+
+_ORDER = {"base_file": "order by tree, path_id"}
+
+
+def load(connection: DuckDBPyConnection, target: str, rows: Rows, parts: Sequence[str]) -> None:
+    """Create the tables in ``target`` and fill them; path ids continue those of ``parts``."""
+    known = " union all ".join(f"select path_id, raw from {part}.path" for part in parts)
+    known = known or "select 0::integer as path_id, null::blob as raw where false"
+    shape = '[{"local":"INTEGER","path":"VARCHAR","raw":"VARCHAR"}]'
+    connection.execute(
+        f"""
+        create or replace temp table local_path as
+        with mine as (
+            select r.local, r.path, unhex(r.raw) as raw
+            from (select unnest(from_json(?::json, '{shape}')) as r)
+        ), known as ({known})
+        select mine.*, known.path_id is null as fresh, coalesce(
+            known.path_id,
+            (select coalesce(max(path_id), 0) from known)
+                + row_number() over (partition by known.path_id is null order by mine.local)
+        )::integer as path_id
+        from mine left join known using (raw)
+        """,
+        [rows.path_document()],
+    )
+    connection.execute(
+        f"create table {target}.path as select path_id, path, raw from local_path where fresh order by 1"
+    )
+    for table in TABLES:
+        _load_table(connection, target, table, rows)
+    connection.execute("drop table local_path")
+
+
+def _load_table(connection: DuckDBPyConnection, target: str, table: Table, rows: Rows) -> None:
+    shape = ",".join(f'"{name}":"{kind}"' for name, (kind, _) in table.columns.items())
+    values: list[str] = []
+    joins = ""
+    for name, (_, expression) in table.columns.items():
+        if name in PATH_COLUMNS:
+            joins += f" left join local_path as {name}_of on {name}_of.local = r.{name}"
+            values.append(f"{name}_of.path_id as {name}")
+        else:
+            values.append(f"{expression.replace(name, f'r.{name}')} as {name}")
+    order = _ORDER.get(table.name, "order by run, v")
+    connection.execute(
+        f"create table {target}.{table.name} as select {', '.join(values)} "
+        f"from (select unnest(from_json(?::json, '[{{{shape}}}]')) as r){joins} {order}",
+        [rows.document(table)],
+    )
+
+
+def _parts(count: int) -> list[str]:
+    return [f"s{index}" for index in range(count)]
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

@@ -1,0 +1,1 @@
+"""Stores: where events are appended, with expected versions, and read back in order."""

@@ -1,0 +1,60 @@
+"""Bodies: content-addressed bytes beside the log, ``bodies/ab/<sha256>``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ledger.errors import DamagedLedger
+from ledger.events import body_digest
+from ledger.store.disk import sync_directory, write_durably
+
+
+class Bodies:
+    """The bodies of one ledger. Writing one makes it durable but visible to nobody: no event names it yet."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, digest: str) -> Path:
+        """Return where a body lies."""
+        return self.root / digest[:2] / digest
+
+    def write(self, data: bytes) -> str:
+        """Store ``data`` durably and return its digest.
+
+        Raises:
+            OSError: The disk is full or failing. A temporary file may be left, no body.
+        """
+        digest = body_digest(data)
+        path = self.path(digest)
+        if path.is_file() and path.read_bytes() == data:
+            # A crash may have come between its rename and the sync of its name.
+            sync_directory(path.parent)
+            return digest
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sync_directory(self.root)
+        write_durably(path, data)
+        return digest
+
+    def read(self, digest: str) -> bytes:
+        """Return a body, its digest checked.
+
+        Raises:
+            DamagedLedger: It is missing, or its bytes are others.
+        """
+        path = self.path(digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise DamagedLedger(f"bodies/{digest[:2]}/{digest}", "the body is missing") from None
+        if body_digest(data) != digest:
+            raise DamagedLedger(f"bodies/{digest[:2]}/{digest}", "the body's bytes are not what was written")
+        return data
+
+    def digests(self) -> Iterator[str]:
+        """Yield the name of every stored body, in order."""
+        for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*")):
+            if not path.name.startswith("."):
+                yield path.name

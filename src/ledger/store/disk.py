@@ -1,0 +1,122 @@
+"""What the local store asks of a file system: locks, syncs, and files published by rename."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ledger.errors import Busy
+
+_POLL_S = 0.02
+
+
+def sync_data(fd: int) -> None:
+    """Return once the file's bytes and size are on the disk.
+
+    Raises:
+        OSError: The disk did not confirm. Which bytes it has is unknown.
+    """
+    if sys.platform == "darwin":
+        # fsync there stops at the drive's cache; only F_FULLFSYNC asks the drive itself.
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    else:
+        os.fdatasync(fd)
+
+
+def sync_directory(path: Path) -> None:
+    """Return once the names in a directory are on the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write every byte, going on after a short write."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Publish a file by rename, its bytes and its name synced; a crash leaves all of it or nothing."""
+    temporary = _temporary(path)
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    try:
+        write_all(fd, data)
+        sync_data(fd)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(fd)
+    temporary.rename(path)
+    sync_directory(path.parent)
+
+
+def write_cached(path: Path, data: bytes) -> None:
+    """Publish a file by rename without syncing it, for what can be made again.
+
+    Its directory may have been deleted. Nothing depends on the file, so a failure to write it is no
+    failure of the command: the old one, or none, stays.
+    """
+    temporary = _temporary(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.rename(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Return a hidden name beside ``path`` that no other process or thread uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+
+
+@contextmanager
+def locked(path: Path, timeout_s: float | None = None) -> Generator[None]:
+    """Hold an exclusive lock on a file; the system frees it when the process dies.
+
+    Args:
+        path: The lock's file, made when missing and never removed.
+        timeout_s: How long to wait; None waits as long as it takes.
+
+    Raises:
+        Busy: Another process held it all that time.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        if timeout_s is None:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        else:
+            _poll(fd, path, timeout_s)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _poll(fd: int, path: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise Busy(path, timeout_s) from None
+        time.sleep(_POLL_S)
+
+
+def boot_id() -> str:
+    """Return what changes with every start of the system, "" where it does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""

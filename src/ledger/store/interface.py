@@ -1,0 +1,63 @@
+"""The interface of a store: append with expected versions, read after a position, heads, bodies.
+
+One conformance suite runs against every implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from ledger.events import Event
+from ledger.frames import Frame
+from ledger.heads import RunHead
+from ledger.store.segments import Place
+
+
+class Store(Protocol):
+    """What the rest of the ledger asks of a store."""
+
+    def append(self, events: Sequence[Event], expected_v: int | None = None) -> tuple[Frame, ...]:
+        """Append ``events`` of one run as one group and return once the disk has confirmed them.
+
+        Args:
+            events: Events without ``v`` and ``prev``; the store stamps both.
+            expected_v: Version that the first event must get; None accepts any.
+
+        Raises:
+            LostRace: Another event has that version. Nothing was appended. The same id with the
+                same content at that version is a retry, and returns its frames instead.
+            UnsyncedLog: The disk did not confirm. Nothing further is appended.
+            DamagedLedger: Acknowledged bytes changed. Nothing was appended.
+        """
+        ...
+
+    def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
+        """Yield the confirmed groups of frames past a place, each with the place behind it.
+
+        Needs no lock and heals nothing.
+
+        Raises:
+            DamagedLedger: A frame is not what was written; the groups before it were yielded.
+        """
+        ...
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield every confirmed frame in order, as `groups` does."""
+        ...
+
+    def heads(self) -> Mapping[str, RunHead]:
+        """Return the head of every run as far as the log is confirmed."""
+        ...
+
+    def read_body(self, digest: str) -> bytes:
+        """Return a body.
+
+        Raises:
+            DamagedLedger: It is missing, or its bytes do not have this digest.
+        """
+        ...
+
+    def write_body(self, data: bytes) -> str:
+        """Store a body durably and return its digest; the same bytes again cost one look."""
+        ...

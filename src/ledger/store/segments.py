@@ -1,0 +1,185 @@
+"""Segments: the files of the log, ``log/<first position>.jsonl``, and the one scan over them.
+
+Readers, writers and recovery all read through `Segments.groups`; they differ only in what they
+make of the place where it breaks off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from ledger.frames import BadFrame, Cursor, Frame, parse_frame
+from ledger.store.disk import write_durably
+
+SEGMENT_SIZE_BYTES = 64 << 20
+"""A segment that has grown past this is closed before the next append."""
+
+
+_CHUNK_SIZE_BYTES = 4096
+
+
+class Place(NamedTuple):
+    """A place between two groups: segment, byte offset in it, and the cursor there."""
+
+    segment: int
+    offset: int
+    cursor: Cursor
+
+
+class Located(NamedTuple):
+    """A frame and where it lies: ``line`` without its line feed, ``end`` the offset after it."""
+
+    frame: Frame
+    line: bytes
+    end: int
+
+
+class Break(Exception):
+    """The scan met bytes that do not go on from ``place``, the end of the last whole group.
+
+    ``short`` says that they are the bytes of one append that did not reach the file whole: valid
+    frames of a group whose rest is missing, and at most one last line without its line feed.
+    ``witness`` is the highest position that a later intact frame knew to be durable.
+    """
+
+    def __init__(self, place: Place, reason: str, rest: bytes, *, short: bool, witness: int) -> None:
+        self.place, self.reason, self.rest = place, reason, rest
+        self.short, self.witness = short, witness
+        super().__init__(reason)
+
+
+class Segments:
+    """The segment files of one log directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def firsts(self) -> list[int]:
+        """Return the first position of every segment, in order."""
+        names = (name for name in os.listdir(self.root) if name.endswith(".jsonl"))
+        return sorted(int(name[:-6]) for name in names if name[:-6].isdecimal())
+
+    def path(self, first: int) -> Path:
+        """Return the file of the segment whose first position is ``first``."""
+        return self.root / f"{first:020d}.jsonl"
+
+    def groups(self, place: Place) -> Iterator[tuple[list[Located], Place]]:
+        """Yield every whole group after ``place`` with the place behind it.
+
+        A segment ends where the next one begins: bytes that it holds beyond are those that a
+        failed sync left in doubt, and that `rewrite` has written anew.
+
+        Raises:
+            Break: Bytes do not go on from there; all groups before were yielded.
+        """
+        firsts = [first for first in self.firsts() if first >= place.segment]
+        for first, following in zip_longest(firsts, firsts[1:]):
+            if first != place.segment:
+                if first != place.cursor.position + 1:
+                    reason = f"the segment of position {first} follows position {place.cursor.position}"
+                    raise Break(place, reason, b"", short=False, witness=first - 1)
+                place = Place(first, 0, place.cursor)
+            try:
+                for group, behind in self._groups_of(place, following):
+                    place = behind
+                    yield group, place
+            except Break as broken:
+                if following is None:
+                    raise
+                # The next segment was only begun when this one was synced to its end.
+                witness = max(broken.witness, following - 1)
+                raise Break(place, broken.reason, broken.rest, short=False, witness=witness) from broken
+
+    def _groups_of(self, start: Place, following: int | None) -> Iterator[tuple[list[Located], Place]]:
+        with self.path(start.segment).open("rb") as file:
+            file.seek(start.offset)
+            data = file.read()
+        group: list[Located] = []
+        place, cursor, at = start, start.cursor, 0
+        while at < len(data) and cursor.position + 1 != following:
+            end = data.find(b"\n", at)
+            try:
+                if end < 0:
+                    raise BadFrame("the last line has no line feed")
+                line = data[at:end]
+                frame = parse_frame(line)
+                cursor = cursor.after(frame)
+                if group and frame.n != group[-1].frame.n - 1:
+                    raise BadFrame(f"position {frame.s} is not the next of its group")
+            except BadFrame as error:
+                rest = data[place.offset - start.offset :]
+                witness = _witness(data[at:])
+                raise Break(place, str(error), rest, short=end < 0, witness=witness) from error
+            at = end + 1
+            group.append(Located(frame, line, start.offset + at))
+            if frame.n == 0:
+                place = Place(start.segment, start.offset + at, cursor)
+                yield group, place
+                group = []
+        if group:
+            rest = data[place.offset - start.offset :]
+            raise Break(place, "the last group is not whole", rest, short=True, witness=0)
+
+    def rewrite(self, place: Place) -> None:
+        """Write the whole groups past ``place`` into a segment of their own, which follows it.
+
+        For bytes that a failed sync left in doubt: they are read back and written to a new file.
+        It appears by rename, synced, under the name that makes it follow ``place``; a crash
+        leaves the log as it was or rewritten.
+
+        Raises:
+            OSError: The disk still does not confirm. The log is as it was.
+        """
+        lines: list[bytes] = []
+        try:
+            for group, _ in self.groups(place):
+                lines += [located.line + b"\n" for located in group]
+        except Break:
+            # What breaks off was never acknowledged: the rewritten log ends before it.
+            pass
+        write_durably(self.path(place.cursor.position + 1), b"".join(lines))
+
+    def line_before(self, place: Place) -> bytes:
+        """Return the line that ends at a place, without its line feed; "" where none does."""
+        path, size = self.path(place.segment), _CHUNK_SIZE_BYTES
+        if not path.exists() or path.stat().st_size < place.offset:
+            return b""
+        with path.open("rb") as file:
+            while True:
+                start = max(0, place.offset - size)
+                file.seek(start)
+                data = file.read(place.offset - start)
+                if not data.endswith(b"\n"):
+                    return b""
+                begin = data.rfind(b"\n", 0, -1) + 1
+                if begin or start == 0:
+                    return data[begin:-1]
+                size *= 8
+
+    def backward(self) -> Iterator[Frame]:
+        """Yield intact frames from the end of the log to its start, the chain unchecked."""
+        following = 0
+        for first in reversed(self.firsts()):
+            for line in reversed(self.path(first).read_bytes().split(b"\n")):
+                try:
+                    frame = parse_frame(line)
+                except BadFrame:
+                    continue
+                if not following or frame.s < following:
+                    yield frame
+            following = first
+
+
+def _witness(rest: bytes) -> int:
+    """Return the highest position that an intact frame in ``rest`` knew to be durable."""
+    known = 0
+    for line in rest.split(b"\n"):
+        try:
+            known = max(known, parse_frame(line).w)
+        except BadFrame:
+            continue
+    return known

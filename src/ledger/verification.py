@@ -1,0 +1,142 @@
+"""Verification: what can be checked of a ledger, and what cannot (P3, P4, P5).
+
+Reads only. Damage ends the check of what depends on it, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import pygit2
+from msgspec import Struct
+
+from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch
+from ledger.events import (
+    NO_DIGEST,
+    AnyEvent,
+    PatchApplied,
+    PatchRefused,
+    RunFinished,
+    RunStarted,
+    event_digest,
+)
+from ledger.projections.refs import RunRef
+from ledger.replay import replay
+from ledger.repository import Repository
+from ledger.state import fold_state, tree_oid
+from ledger.store.local import LocalStore
+from patches.errors import PatchError
+from patches.objects import Objects
+
+Outcome: TypeAlias = Literal["ok", "damaged", "warning", "unproved"]
+
+
+class Finding(Struct, frozen=True):
+    """One thing that was checked: its outcome, what it is, and what was found."""
+
+    outcome: Outcome
+    subject: str
+    message: str
+
+
+def verify(store: LocalStore, repository: Repository) -> Iterator[Finding]:
+    """Yield a finding for the log, for the bodies, and for each run's state, replay and ref."""
+    runs: dict[str, list[AnyEvent]] = {}
+    yield _check_log(store, runs)
+    yield _check_bodies(store, runs)
+    for run, events in runs.items():
+        if isinstance(events[0], RunStarted):
+            yield from _check_run(store, repository, run, events)
+    yield Finding(
+        "unproved",
+        "checkpoint",
+        "no copy of the head hash outside: whoever can rewrite the whole directory could rewrite history",
+    )
+
+
+def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:
+    """Check the chain of frames and each run's own chain, collecting the events by run."""
+    digests: dict[str, str] = {}
+    count, place = 0, "log"
+    try:
+        for frame in store.frames():
+            place, event = f"position {frame.s}", frame.event
+            events = runs.setdefault(event.run, [])
+            if event.v != len(events) + 1:
+                raise DamagedLedger(place, f"version {event.v} of run {event.run} follows {len(events)}")
+            if event.prev != digests.get(event.run, NO_DIGEST):
+                raise DamagedLedger(place, f"{event.reference} does not name the run's event before it")
+            digests[event.run] = event_digest(frame.e)
+            events.append(event)
+            count += 1
+    except DamagedLedger as error:
+        return Finding("damaged", "log", f"{error}; the {count} events before are intact")
+    except ValueError as error:
+        return Finding("damaged", "log", f"{place}: {error}; the {count} events before are intact")
+    return Finding("ok", "log", f"{count} events, every hash and every run's own chain")
+
+
+def _check_bodies(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:
+    named = sorted({digest for events in runs.values() for event in events for digest in _bodies(event)})
+    for digest in named:
+        try:
+            store.read_body(digest)
+        except DamagedLedger as error:
+            return Finding("damaged", "bodies", str(error))
+    return Finding("ok", "bodies", f"{len(named)} bodies, every digest")
+
+
+def _bodies(event: AnyEvent) -> list[str]:
+    if isinstance(event, RunStarted):
+        return [event.listing]
+    if isinstance(event, PatchApplied):
+        return [event.patch] if event.note is None else [event.patch, event.note]
+    if isinstance(event, PatchRefused):
+        return [event.patch, event.reason]
+    return []
+
+
+def _check_run(
+    store: LocalStore, repository: Repository, run: str, events: list[AnyEvent]
+) -> Iterator[Finding]:
+    try:
+        state = fold_state(events, store.read_body, len(events))
+        assert state is not None
+        got = tree_oid(state.files).hex()
+        if got == state.recorded_tree:
+            yield Finding("ok", run, f"state: {len(state.files)} files hash to the recorded tree {got[:12]}")
+        else:
+            yield Finding("damaged", run, f"state: tree {got}, the events recorded {state.recorded_tree}")
+    except LedgerError as error:
+        yield Finding("damaged", run, f"state: {error}")
+    yield _check_replay(store, repository, run, events)
+    yield _check_ref(repository, run, events)
+
+
+def _check_replay(store: LocalStore, repository: Repository, run: str, events: list[AnyEvent]) -> Finding:
+    started = events[0]
+    assert isinstance(started, RunStarted)
+    if pygit2.Oid(hex=started.base_tree) not in repository.git:
+        return Finding("unproved", run, f"replay: the base tree {started.base_tree[:12]} is not here")
+    count = 0
+    try:
+        for _ in replay(events, store, Objects(repository.git), len(events)):
+            count += 1
+    except (ReplayMismatch, DamagedLedger, PatchError) as error:
+        return Finding("damaged", run, f"replay: {error}")
+    except LedgerError as error:
+        return Finding("unproved", run, f"replay: {error}")
+    return Finding("ok", run, f"replay: patches since the base: {count - 1}, every tree identical")
+
+
+def _check_ref(repository: Repository, run: str, events: list[AnyEvent]) -> Finding:
+    ref = RunRef(repository, run)
+    last = max(event.v for event in events if isinstance(event, RunStarted | PatchApplied))
+    version = ref.version()
+    if version == last:
+        return Finding("ok", run, f"{ref.name} keeps its trees reachable")
+    reason = "is missing" if version is None else f"stands at version {version} of {last}"
+    finished = isinstance(events[-1], RunFinished)
+    when = "the next start or end of a run" if finished else "the next writing command"
+    return Finding("warning", run, f"{ref.name} {reason}; {when} brings it up")

@@ -1,0 +1,31 @@
+"""A patch applied to a tree in memory, wholly or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from patches.plan import plan_patch
+
+if TYPE_CHECKING:
+    from patches.model import Entry, FileChange, Patch
+    from patches.tree import Tree
+
+
+def apply_patch(tree: Tree, patch: Patch) -> tuple[FileChange, ...]:
+    """Apply ``patch`` to ``tree`` and return what changed.
+
+    Nothing is written: the new blobs are in ``tree.objects``, the new tree objects follow with
+    ``tree.write()``, and ``tree.objects.flush()`` writes both.
+
+    Raises:
+        PatchError: the patch does not apply, for one of the reasons that ``plan_patch`` names;
+            the tree is unchanged.
+    """
+    changes = plan_patch(tree, patch)
+    updates: dict[bytes, Entry | None] = {}
+    for change in changes:
+        if change.operation == "rename" and change.old_path is not None:
+            updates[change.old_path] = None
+        updates[change.path] = change.new
+    tree.update(updates)
+    return changes

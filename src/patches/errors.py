@@ -1,0 +1,132 @@
+"""Errors of the patch engine: one class for each different thing a caller can do about it.
+
+Facts are attributes and the message is built from them. Paths in messages are shown as Git
+quotes them.
+"""
+
+from __future__ import annotations
+
+
+def show_path(path: bytes) -> str:
+    """Return ``path`` for a person: UTF-8 as it is, anything else escaped like ``core.quotePath``."""
+    try:
+        text = path.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if text and text.isprintable() and '"' not in text and "\\" not in text:
+        return text
+    quoted = "".join(_ESCAPES.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in path)
+    return f'"{quoted}"'
+
+
+_ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+_SHOWN_BYTES = 160
+
+
+def _show_line(line: bytes | None) -> str:
+    """Return one line of a file for a person; its terminator is named only where it is unusual."""
+    if line is None:
+        return "(the end of the file)"
+    body = line.removesuffix(b"\n")
+    text = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    shown = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
+    if len(body) > _SHOWN_BYTES:
+        shown += " …"
+    if line == body:
+        shown += "  (no newline at the end of the file)"
+    return shown
+
+
+class PatchError(Exception):
+    """Base of everything the engine raises about a patch. Nothing was written."""
+
+
+class PatchSyntaxError(PatchError):
+    """The text is not a well-formed patch: it is damaged, cut off or not a diff."""
+
+    def __init__(self, at_line: int, reason: str) -> None:
+        super().__init__(f"patch line {at_line}: {reason}")
+        self.at_line = at_line
+        self.reason = reason
+
+
+class EmptyPatch(PatchError):
+    """The text holds no diff at all."""
+
+    def __init__(self) -> None:
+        super().__init__("the patch holds no diff")
+
+
+class FileRefused(PatchError):
+    """Base of the refusals that concern one path of the tree."""
+
+    def __init__(self, path: bytes, reason: str) -> None:
+        super().__init__(f"{show_path(path)}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class HunkMismatch(FileRefused):
+    """A hunk's lines are nowhere in the file.
+
+    ``line`` (from 1) is where the file first differs from what the hunk expects, compared at the
+    place that the hunk names. ``want`` and ``got`` are the lines there, terminator included;
+    None is the end of the file.
+    """
+
+    def __init__(
+        self, path: bytes, *, hunk: int, hunks: int, line: int, want: bytes | None, got: bytes | None
+    ) -> None:
+        super().__init__(
+            path,
+            f"hunk {hunk} of {hunks} does not apply at line {line}\n"
+            f"  the patch expects   {_show_line(want)}\n"
+            f"  the file has        {_show_line(got)}",
+        )
+        self.hunk = hunk
+        self.hunks = hunks
+        self.line = line
+        self.want = want
+        self.got = got
+
+
+class ContentMismatch(FileRefused):
+    """The file's content is not the one that a binary patch or a deletion was made from."""
+
+
+class MissingFile(FileRefused):
+    """The patch changes, renames or deletes a path that the tree does not have."""
+
+    def __init__(self, path: bytes, reason: str = "does not exist") -> None:
+        super().__init__(path, reason)
+
+
+class AlreadyExists(FileRefused):
+    """The patch creates a path that the tree already has."""
+
+    def __init__(self, path: bytes, reason: str = "already exists") -> None:
+        super().__init__(path, reason)
+
+
+class WrongMode(FileRefused):
+    """The path's type is not the one that the patch states, or no file can have that mode."""
+
+
+class UnsafePath(FileRefused):
+    """The path leads outside the repository, into ``.git``, or through something that is no directory."""
+
+
+class MissingBinary(FileRefused):
+    """The patch says that a binary file changed but does not carry the change."""
+
+
+class OverlappingParts(FileRefused):
+    """Two parts of one patch treat the same path in ways that depend on their order."""
+
+
+class MissingObject(PatchError):
+    """The repository does not have an object that its own tree names."""
+
+    def __init__(self, oid: bytes) -> None:
+        super().__init__(f"object {oid.hex()} is not in the repository")
+        self.oid = oid

@@ -1,0 +1,63 @@
+"""Failures: every error has its exit code and a hint, and every exit code is in the help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ingestion.errors import IngestionError
+from ledger.cli import failures
+from ledger.cli.app import cli
+from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
+from ledger.errors import LedgerError
+from patches import diff, packs, worktree_errors
+from patches.errors import PatchError
+
+
+def concrete(base: type[BaseException]) -> Iterator[type[BaseException]]:
+    """Yield the classes below ``base`` that nothing derives from."""
+    below = base.__subclasses__()
+    if not below:
+        yield base
+    for kind in below:
+        yield from concrete(kind)
+
+
+ERRORS = [
+    *concrete(LedgerError),
+    *concrete(PatchError),
+    *concrete(IngestionError),
+    diff.DiffFailed,
+    packs.PackFailed,
+]
+HINTED = [kind for kind in ERRORS if issubclass(kind, LedgerError | PatchError)]
+WITHOUT_A_COMMAND = {"GitFailed", "MissingObject", "PublishStopped", "NewerFormat"}
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
+def test_every_error_has_an_exit_code(kind: type[BaseException]) -> None:
+    """No error that we raise about input or surroundings is reported as a fault of ours."""
+    assert exit_code_of(kind.__new__(kind)) is not INTERNAL
+
+
+@pytest.mark.parametrize("kind", HINTED, ids=lambda kind: kind.__name__)
+def test_every_error_has_a_hint_with_a_command(kind: type[BaseException]) -> None:
+    """What to do is a command, in backticks; the exceptions say all there is to say in their message."""
+    hint = getattr(kind, "hint", "") or failures._HINTS.get(kind.__name__, "")
+    assert ("`" in hint) != (kind.__name__ in WITHOUT_A_COMMAND or kind.__name__ == "RunName")
+
+
+def test_hints_are_for_errors_that_exist() -> None:
+    """A class that was renamed takes its hint along."""
+    known = {kind.__name__ for kind in concrete(PatchError)}
+    assert set(failures._HINTS) <= known
+    assert worktree_errors.DirtyPath.__name__ in known
+
+
+def test_the_help_lists_every_exit_code() -> None:
+    """The table in the code is the table that a user reads."""
+    assert cli.epilog is not None
+    for code in EXIT_CODES:
+        assert f"{code.code:>3}  {code.meaning}" in cli.epilog
+    assert len({code.code for code in EXIT_CODES}) == len(EXIT_CODES)

@@ -1,0 +1,107 @@
+"""A SQL session sees the ledger and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from ledger.events import PatchRefused, RunStarted
+from ledger.query.session import VIEWS, open_session
+from ledger.store.local import LocalStore
+
+pytestmark = pytest.mark.duckdb
+
+Started = Callable[[str], RunStarted]
+Refused = Callable[[str], PatchRefused]
+
+
+@pytest.fixture
+def filled(store: LocalStore, started: Started, refused: Refused) -> LocalStore:
+    """A store with one run of two events."""
+    store.write_body(b"")
+    store.append([started("port"), refused("port")], 1)
+    return store
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "copy events to 'out.csv'",
+        "copy (select 1) to '/dev/stdout'",
+        "select * from read_csv('secret.txt')",
+        "select * from read_text('secret.txt')",
+        "select * from read_blob('secret.txt')",
+        "select * from glob('*')",
+        "select * from 'secret.txt'",
+        "attach 'other.duckdb'",
+        "export database 'out'",
+        "import database 'out'",
+        "install httpfs",
+        "load httpfs",
+        "set enable_external_access = true",
+        "set lock_configuration = false",
+        "set threads = 1",
+        "pragma enable_external_access",
+        "select getenv('HOME')",
+    ],
+)
+def test_sql_cannot_leave_the_ledger(filled: LocalStore, statement: str) -> None:
+    """Files, extensions, the environment and the settings are out of reach, and nothing appears."""
+    Path("secret.txt").write_text("secret\n", encoding="utf-8")
+    session = open_session(filled)
+    with pytest.raises(duckdb.Error):
+        session.execute(statement).fetchall()
+    assert sorted(path.name for path in Path().iterdir()) == ["secret.txt"]
+    assert session.execute("select count(*) from events").fetchone() == (2,)
+
+
+def test_what_sql_creates_is_in_memory(filled: LocalStore, root: Path) -> None:
+    """Scratch tables are allowed and end with the session; the ledger's files stay as they are."""
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    session = open_session(filled)
+    session.execute("create table mine as select * from events")
+    assert session.execute("select count(*) from mine").fetchone() == (2,)
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+    assert ("mine",) not in open_session(filled).execute("show tables").fetchall()
+
+
+def test_the_views_answer_on_an_empty_ledger(store: LocalStore) -> None:
+    """A ledger without an event has every view, and no rows."""
+    session = open_session(store)
+    for view in VIEWS:
+        source = "state_at('none', 1)" if view == "states" else view
+        assert session.execute(f"select count(*) from {source}").fetchone() == (0,)
+
+
+def test_an_event_is_a_row(filled: LocalStore) -> None:
+    """The columns say what the event says, times in UTC and hashes in hexadecimal."""
+    frame = list(filled.frames())[-1]
+    row = (
+        open_session(filled)
+        .execute(
+            "select event, kind, kind_version, actor_kind, hash, data ->> 'error' from events where v = 2"
+        )
+        .fetchone()
+    )
+    assert row == ("port:2", "patch.refused", 1, "agent", frame.h, "HunkMismatch")
+
+
+def test_times_compare_with_now(filled: LocalStore) -> None:
+    """`now()` and an event's time are in the same zone, whatever the machine's is."""
+    query = "select count(*) from events where recorded_at < now() - interval 1 hour"
+    assert open_session(filled).execute(query).fetchone() == (2,)
+
+
+def test_refused_patches_are_counted(filled: LocalStore) -> None:
+    """A refusal is a patch with an outcome, and changes no tree."""
+    row = (
+        open_session(filled)
+        .execute("select patches, refused, candidate_tree = base_tree from runs")
+        .fetchone()
+    )
+    assert row == (0, 1, True)
+    outcome = open_session(filled).execute("select event, outcome, error, files from patches").fetchall()
+    assert outcome == [("port:2", "refused", "HunkMismatch", 0)]
