@@ -55,7 +55,7 @@ bench: $(VENV)/.all ## Speed beside git's own, on this repository (ARGS=/path/to
 	@$(PY) bench/history.py $(or $(ARGS),.)
 
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
-	@$(PY) -m pytest -m campaign --campaign --hypothesis-profile=campaign $(ARGS)
+	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)
 
 test-newest-duckdb: $(NEWEST)/.stamp ## What reads or writes through DuckDB, on the newest one
 	@$(NEWEST)/bin/python tools/newest_duckdb.py $(ARGS)

@@ -143,6 +143,10 @@ def git_dir(repo: Path, env: dict[str, str]) -> Path:
 
 def read_history(git: Git, commits: int | None, *, last: bool) -> list[tuple[str, str, str]]:
     """Return (commit, tree before, tree after) along the first parents, oldest first."""
+    try:
+        git.run("rev-parse", "--quiet", "--verify", "HEAD")
+    except RuntimeError:
+        return []  # A repository without a commit.
     listed = git.run(
         "rev-list", "--first-parent", "--reverse", "--format=%H %T", "--no-commit-header", "HEAD"
     )

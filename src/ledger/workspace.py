@@ -143,10 +143,12 @@ class Workspace:
                 applied_before = self._has_result(log.head.tree, patch)
                 self.repository.objects.forget()
                 if applied_before:
-                    return Applied(self._tree_event(log), log.head.tree, already=True)
+                    return self._unchanged(log)
                 if log.written:
                     error.add_note(f"recorded as {log.refused(data, error, source=source).reference}")
                 raise
+            if not changes:
+                return self._unchanged(log)
             result = tree.write().hex()
             return self._commit(log, "diff", data, changes, result, source=source, note=note)
 
@@ -172,7 +174,7 @@ class Workspace:
             if result == log.head.tree:
                 self._check_head(log)
                 self._refresh_index(result)
-                return Applied(self._tree_event(log), result, already=True)
+                return self._unchanged(log)
             head = self.repository.head()
             explained = head.tree == result and head.commit != log.head.commit
             if not explained:
@@ -269,9 +271,9 @@ class Workspace:
         patches = [event for event in events if isinstance(event, PatchApplied)]
         pending = pending_touches(patches)
         if all(event.cause == "drift" for event in patches):
-            # Only the index follows what was recorded: an edit that was taken back is drift again.
-            pending = self._work_tree.holding(pending)
-        self._work_tree.converge(pending)
+            self._work_tree.adopt(pending)
+        else:
+            self._work_tree.converge(pending)
 
     def _refresh_index(self, tree: str) -> None:
         """Let index entries follow the candidate where they are HEAD's, as after ``git reset``.
@@ -284,7 +286,7 @@ class Workspace:
         stale = [each for each in list_staged(self.repository, tree) if each.held == head.entry(each.path)]
         if stale and self._work_tree is not None:
             moved = [Touch(each.path, each.held, each.wanted) for each in stale]
-            self._work_tree.converge(self._work_tree.holding(moved))
+            self._work_tree.adopt(moved)
 
     def _check_head(self, log: RunLog) -> None:
         """Append the commit that HEAD has moved to, if its tree is a state of the run."""
@@ -301,15 +303,21 @@ class Workspace:
                 return
         raise HeadMoved(log.head.run, head.commit, head.tree)
 
-    def _has_result(self, tree: str, patch: Patch) -> bool:
+    def _has_result(self, oid: str, patch: Patch) -> bool:
+        """Tell whether a patch can be taken back from a tree and then gives exactly this tree again."""
+        tree = self.repository.tree(oid)
         try:
-            apply_patch(self.repository.tree(tree), reverse_patch(patch))
+            apply_patch(tree, reverse_patch(patch))
+            apply_patch(tree, patch)
         except PatchError:
             return False
-        return True
+        return tree.write().hex() == oid
 
-    def _tree_event(self, log: RunLog) -> str:
-        return f"{log.head.run}:{log.head.tree_v}" if log.written else ""
+    @staticmethod
+    def _unchanged(log: RunLog) -> Applied:
+        """Return that the candidate has it already; names the event that made it so, if there is one."""
+        event = f"{log.head.run}:{log.head.tree_v}" if log.written else ""
+        return Applied(event, log.head.tree, already=True)
 
     def _commit(
         self,
@@ -360,7 +368,7 @@ class Workspace:
             return ()
         if staged is not None:
             return self._work_tree.publish(staged)
-        return self._work_tree.converge(self._work_tree.holding(moved))
+        return self._work_tree.adopt(moved)
 
 
 def _title(source: str) -> str:

@@ -23,6 +23,7 @@ from patches.names import is_dev_null, is_epoch, plain_names
 _HUNK = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1,18}))? @@")
 _BINARY_HALF = re.compile(rb"(literal|delta) (\d{1,18})\r?\n")
 _SPACE, _PLUS, _MINUS, _BACKSLASH, _NEWLINE = b" +-\\\n"
+_CONTENT = (b"\n@@ -", b"\nGIT binary patch")
 _AFTER_NOTHING = (b"\n", b"\r\n", b"-- ", b"From ", b"commit ")
 _IN_OLD = bytes(code != _PLUS for code in range(256))
 _IN_NEW = bytes(code != _MINUS for code in range(256))
@@ -140,8 +141,8 @@ class _Parser:
         if self._data.startswith(b"GIT binary patch", self._at):
             forward, backward = self._binary()
             return replace(file, binary=True, forward=forward, backward=backward)
-        if self._data.find(b"\n@@ -", self._at - 1, self._end) >= 0:
-            raise PatchSyntaxError(self._line, "the header is damaged: its hunks do not follow it")
+        if any(self._data.find(mark, self._at - 1, self._end) >= 0 for mark in _CONTENT):
+            raise PatchSyntaxError(self._line, "the header is damaged: its content does not follow it")
         if not taken:
             # Git prints `diff --git` alone for a file that was touched and did not change.
             if self._data[self._at : self._end].startswith(_AFTER_NOTHING) or self._at == self._end:

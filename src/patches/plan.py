@@ -192,10 +192,7 @@ class _Plan:
         stated = file.old_mode or old.mode
         if (stated ^ old.mode) & _TYPE:
             raise WrongMode(path, f"is {_describe(old.mode)}, the patch is for {_describe(stated)}")
-        mode = file.new_mode or (
-            stated if file.operation in ("rename", "copy") and file.old_mode else old.mode
-        )
-        mode = _checked_mode(path, mode)
+        mode = _checked_mode(path, file.new_mode or old.mode)
         if (mode ^ old.mode) & _TYPE:
             raise WrongMode(path, f"is {_describe(old.mode)} and cannot become {_describe(mode)} in one step")
         return mode

@@ -62,8 +62,12 @@ class Publication:
         self._looked_at_ns = looked_at_ns
         self._changed: set[bytes] = set()
 
-    def run(self, staged: Sequence[StagedTouch]) -> None:
+    def run(self, staged: Sequence[StagedTouch], settled: Iterable[Touch]) -> None:
         """Delete, prune the directories that became empty, then place.
+
+        Args:
+            staged: what is to be done.
+            settled: the other touches of the same change, whose paths need nothing.
 
         Raises:
             OSError: a step was refused; ``path`` says where.
@@ -72,7 +76,7 @@ class Publication:
             if file.touch.new is None:
                 self.path = file.touch.path
                 self._remove(file)
-        self._prune(staged)
+        self._prune([*(file.touch for file in staged), *settled])
         with opened(open_directory(self._staging)) as staging_fd:
             for file in staged:
                 self.path = file.touch.path
@@ -88,6 +92,7 @@ class Publication:
     def sync(self) -> None:
         """Make the changed names durable, one sync for each directory."""
         for directory in sorted(self._changed):
+            self.path = directory
             self._files.sync(directory)
 
     def _is_as_seen(self, path: bytes, seen: Found) -> bool:
@@ -114,11 +119,13 @@ class Publication:
             return
         self._changed.add(parent_of(path))
 
-    def _prune(self, staged: Sequence[StagedTouch]) -> None:
+    def _prune(self, touches: Sequence[Touch]) -> None:
         needed: set[bytes] = set()
         emptied: set[bytes] = set()
-        for file in staged:
-            (emptied if file.touch.new is None else needed).update(ancestors_of(file.touch.path))
+        for touch in touches:
+            (emptied if touch.new is None else needed).update(ancestors_of(touch.path))
+        # A submodule that is there already is an empty directory, too.
+        needed.update(touch.path for touch in touches if touch.new is not None)
         for directory in sorted(emptied - needed, reverse=True):
             if self._files.remove_if_empty(directory):
                 self._changed.add(parent_of(directory))

@@ -170,10 +170,7 @@ class WorkTree:
             FilterFailed: a required filter failed. Nothing was changed.
         """
         ordered = order_touches(touches)
-        self._survey = None
-        self._index.clear_lock()
-        self._clear_staging()
-        self._index.read()
+        self._recover()
         with Directories(self._root) as files:
             looked_at_ns = time.time_ns()
             remove_siblings(files, ordered)
@@ -184,24 +181,43 @@ class WorkTree:
         staged = self._stage(work.pending, ordered, found, looked_at_ns)
         return (*work.left, *self._publish(staged, work.settled))
 
-    # Reading
+    def adopt(self, touches: Iterable[Touch]) -> tuple[LeftAlone, ...]:
+        """Let the index follow edits that somebody made in the work tree, which is not written.
 
-    def holding(self, touches: Iterable[Touch]) -> list[Touch]:
-        """Return those of ``touches`` that the work tree has the outcome of, in order.
+        A touch counts where the work tree has exactly its outcome: ``new`` (see
+        `Filters.holding`), or nothing that could be ``old`` where that goes. What was taken back
+        or edited again is passed over: Git shows it as an edit. An index entry that is neither
+        ``old`` nor ``new`` is left alone and reported. Idempotent, and safe to be killed anywhere.
 
-        That is exactly ``new`` (see `Filters.holding`), or, where it is None, nothing that could
-        be ``old``. The conversions of all of them run as one batch.
+        Raises:
+            IndexLocked: another process holds the index. Nothing was changed.
+            IndexUnreadable: the index is damaged, split or sparse. Nothing was changed.
+            PublishStopped: the index could not be written: the old one is there.
+            FilterFailed: a required filter failed. Nothing was changed.
         """
         ordered = order_touches(touches)
+        self._recover()
         with Directories(self._root) as files:
             found = {touch.path: files.look(touch.path) for touch in ordered}
             candidates = [Candidate(t.path, t.new, found[t.path]) for t in ordered if t.new]
-            self._index.read()
             with self._filters(files, found, {}) as filters:
                 held = filters.holding(candidates, files)
-        return [touch for touch in ordered if touch.path in held or _is_gone(touch, found[touch.path])]
+        updates = [
+            IndexUpdate(*touch, found[touch.path].stat)
+            for touch in ordered
+            if touch.path in held or _is_gone(touch, found[touch.path])
+        ]
+        with self._locked_index():
+            return self._replace_entries(updates)
 
     # Inside
+
+    def _recover(self) -> None:
+        """Remove what killed processes of ours left, and read the index."""
+        self._survey = None
+        self._index.clear_lock()
+        self._clear_staging()
+        self._index.read()
 
     @contextmanager
     def _filters(
@@ -308,26 +324,36 @@ class WorkTree:
     def _publish(
         self, staged: Staged, settled: Sequence[tuple[Touch, os.stat_result | None]]
     ) -> tuple[LeftAlone, ...]:
-        self._index.acquire_lock(_LOCK_TIMEOUT_S)
-        try:
-            self._index.read()
+        with self._locked_index():
             with Directories(self._root) as files:
                 publication = Publication(files, self._staging, staged.looked_at_ns)
                 try:
-                    publication.run(staged.files)
-                    publication.path = b".git/index"
-                    stats = publication.stats
-                    updates = [IndexUpdate(*file.touch, stats.get(file.touch.path)) for file in staged.files]
-                    updates += [IndexUpdate(*touch, st) for touch, st in settled]
-                    for path in self._index.replace(updates):
-                        publication.leave(path, "is changed in the index")
+                    publication.run(staged.files, [touch for touch, _ in settled])
                     publication.sync()
                 except OSError as error:
                     raise PublishStopped(publication.path, error) from error
+            stats = publication.stats
+            updates = [IndexUpdate(*file.touch, stats.get(file.touch.path)) for file in staged.files]
+            updates += [IndexUpdate(*touch, st) for touch, st in settled]
+            return (*publication.left, *self._replace_entries(updates))
+
+    @contextmanager
+    def _locked_index(self) -> Generator[None]:
+        """Hold Git's own lock on the index, which is read; what was staged goes when all went well."""
+        self._index.acquire_lock(_LOCK_TIMEOUT_S)
+        try:
+            self._index.read()
+            yield
         finally:
             self._index.release_lock()
         self._clear_staging()
-        return tuple(publication.left)
+
+    def _replace_entries(self, updates: Sequence[IndexUpdate]) -> tuple[LeftAlone, ...]:
+        try:
+            left = self._index.replace(updates)
+        except OSError as error:
+            raise PublishStopped(b".git/index", error) from error
+        return tuple(LeftAlone(path, "is changed in the index") for path in left)
 
     def _clear_staging(self) -> None:
         self._staging.mkdir(parents=True, exist_ok=True)  # Somebody may have deleted it.

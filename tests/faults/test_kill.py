@@ -23,7 +23,7 @@ CHANGING = (
 """Every system call through which a command changes a file system."""
 
 
-pytestmark = [pytest.mark.campaign, pytest.mark.timeout(7200)]
+pytestmark = pytest.mark.campaign
 
 
 @pytest.fixture(params=SCENES, ids=lambda each: f"{each[0]}-{'open' if each[1] else 'fresh'}")

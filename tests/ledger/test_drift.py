@@ -200,7 +200,7 @@ def test_a_directory_in_the_place_of_a_recorded_file(
     book.put(kept, File(b"ignored\n"))
     wanted = snapshot(book)
     if moment == "crash":
-        monkeypatch.setattr(WorkTree, "converge", Mock(side_effect=KeyboardInterrupt))
+        monkeypatch.setattr(WorkTree, "adopt", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             ledger.record()
         monkeypatch.undo()
@@ -209,6 +209,13 @@ def test_a_directory_in_the_place_of_a_recorded_file(
     book.put(b"link/x", None)
     assert ledger.record().left_alone == ()
     assert damage(ledger) == []
+
+
+def test_a_directory_that_an_edit_emptied(book: Book, ledger: Ledger) -> None:
+    """Git keeps no empty directory, but it is the user's: recording removes nothing."""
+    book.path(b"dir/c.txt").unlink()
+    assert record(book, ledger) == {b"dir/c.txt": "delete"}
+    assert book.path(b"dir").is_dir()
 
 
 def test_an_odd_place(tmp_path: Path) -> None:

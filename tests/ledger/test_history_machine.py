@@ -246,7 +246,6 @@ class History(RuleBasedStateMachine):
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(7200)
 def test_any_history_comes_back_exactly() -> None:
     """Whatever happens in a repository, every recorded state is Git's, by replay, by fold and by SQL."""
     examples = max(10, settings().max_examples // 5)

@@ -30,6 +30,7 @@ from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, R
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
 from patches.errors import EmptyPatch, HunkMismatch, PatchSyntaxError
+from patches.model import MODE_EXECUTABLE
 from patches.worktree_errors import IndexLocked, InTheWay
 
 BASE: Files = {
@@ -169,6 +170,16 @@ def test_already_applied_changes_nothing(book: Book, ledger: Ledger) -> None:
     assert again.already
     assert (again.event, again.tree, again.files) == (first.event, first.tree, ())
     assert len(list(ledger.store.frames())) == 2
+
+
+def test_a_change_of_mode_that_is_there_already(book: Book, ledger: Ledger) -> None:
+    """Such a patch applies to any mode, as in Git; where it changes nothing there is no event."""
+    executable = {**BASE, b"a.txt": File(BASE[b"a.txt"].data, MODE_EXECUTABLE)}
+    patch = book.diff(book.write_tree(BASE), book.write_tree(executable))
+    first = ledger.apply(patch)
+    again = ledger.apply(patch)
+    assert (again.already, again.event, again.tree) == (True, first.event, first.tree)
+    assert kinds(ledger) == ["run.started", "patch.applied"]
 
 
 def test_already_in_head_starts_no_run(book: Book, ledger: Ledger) -> None:

@@ -84,6 +84,7 @@ CHANGES = {
     ),
     "file becomes directory": ({b"a": TEN}, {b"a/b": TEN, b"a/c": b"x\n"}),
     "directory becomes file": ({b"a/b": TEN, b"a/c/d": b"x\n"}, {b"a": b"y\n"}),
+    "symlink moves below its own name": ({b"a": (MODE_SYMLINK, b"x")}, {b"a/b": (MODE_SYMLINK, b"x")}),
     "order of directories": ({b"a-b": b"1\n", b"a/c": b"2\n"}, {b"a-b": b"", b"a/c": b"2\n", b"a.c": b"3\n"}),
     "nothing but new": ({}, {b"a": b"1\n", b"b/c": b"2\n"}),
 }  # fmt: skip
@@ -123,6 +124,33 @@ def test_changes_are_a_set_that_makes_the_new_tree(bench: Bench, name: str) -> N
         else:
             state[change.path] = change.new
     assert state == dict(Tree(Objects(bench.repository), new).entries())
+
+
+@pytest.mark.parametrize("word", ["rename", "copy"])
+def test_a_moved_file_keeps_the_mode_that_its_source_has(bench: Bench, word: str) -> None:
+    """The mode of an index line is what the patch was made from, not what it makes."""
+    patch = bench.diff(
+        bench.tree({b"a": (MODE_EXECUTABLE, TEN * 3)}),
+        bench.tree({b"b": (MODE_EXECUTABLE, TEN * 3 + b"more\n")}),
+        "-M",
+    ).replace(b"rename ", word.encode() + b" ")
+    assert b" 100755\n" in patch
+    old = bench.tree({b"a": TEN * 3})
+    wanted = bench.git_apply(old, patch)
+    assert wanted is not None
+    assert bench.apply(old, patch).tree == wanted
+
+
+@pytest.mark.parametrize("content", [b"one\n", b"one\ntwo\n"])
+def test_a_file_that_goes_on_after_its_last_line(bench: Bench, content: bytes) -> None:
+    """Context that ends the file in the patch ends it here, too; Git would join lines or drop a newline."""
+    patch = bench.diff(bench.tree({b"f": b"one"}), bench.tree({b"f": b"new\none"}))
+    old = bench.tree({b"f": content})
+    joined = bench.git_apply(old, patch)
+    assert joined == bench.tree({b"f": b"new\none" + content[len(b"one\n") :]})
+    with pytest.raises(HunkMismatch) as caught:
+        bench.apply(old, patch)
+    assert (caught.value.want, caught.value.got) == (b"one", content.splitlines(keepends=True)[0])
 
 
 def test_hunks_at_an_offset_are_found_as_git_finds_them(bench: Bench) -> None:

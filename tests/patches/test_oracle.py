@@ -124,18 +124,26 @@ class Author:
 
 
 seeds = st.integers(0, 2**32)
-several = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+several = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @several
 @given(seed=seeds, options=st.sampled_from(OPTIONS))
 def test_any_patch_of_git_and_its_inverse(bench: Bench, seed: int, options: tuple[str, ...]) -> None:
-    """Old to new gives Git's tree, and back gives the first one."""
+    """Old to new gives Git's tree, and back gives the first one.
+
+    With ``-B``, Git may take the same path for the target of a rename and for its source's place; then it
+    refuses its own patch, and so do we.
+    """
     author = Author(seed)
     files = author.tree()
     old, new = bench.tree(files), bench.tree(author.changed(files))
     patch = bench.diff(old, new, *options)
     if old == new:
+        return
+    if "-B" in options and bench.git_apply(old, patch) is None:
+        with pytest.raises(PatchError):
+            bench.apply(old, patch)
         return
     assert bench.apply(old, patch).tree == new
     assert bench.apply(new, patch, reverse=True).tree == old
@@ -146,23 +154,35 @@ def test_any_patch_of_git_and_its_inverse(bench: Bench, seed: int, options: tupl
 def test_a_patch_on_another_tree_does_what_git_does(bench: Bench, seed: int) -> None:
     """On a tree that has moved on, both refuse or both give the same tree.
 
-    Where only we refuse, it is one of the two documented differences: parts of a patch whose outcome depends
-    on their order, and a directory that Git would silently replace.
+    Where only we refuse, it is one of the documented differences: parts of a patch whose outcome depends
+    on their order, a directory that Git would silently replace, and a file that goes on after the context
+    that ends it in the patch (`test_a_file_that_goes_on_after_its_last_line`). Patches that Git refuses
+    where it made them (a symlink that moves below its own name) are left out.
     """
     author = Author(seed)
     files = author.tree()
-    patch = bench.diff(bench.tree(files), bench.tree(author.changed(files)), "-M", "-C")
+    old = bench.tree(files)
+    patch = bench.diff(old, bench.tree(author.changed(files)), "-M", "-C")
     other = bench.tree(author.changed(author.changed(files)))
-    if not patch:
+    if not patch or bench.git_apply(old, patch) is None:
         return
     expected = bench.git_apply(other, patch)
     try:
         ours = bench.apply(other, patch).tree
     except (OverlappingParts, UnsafePath):
         return
+    except HunkMismatch as error:
+        if error.want is not None and error.got is not None and _goes_on(error.want, error.got):
+            return
+        ours = None
     except PatchError:
         ours = None
     assert ours == expected
+
+
+def _goes_on(want: bytes, got: bytes) -> bool:
+    """Tell whether a line without newline, the last of its file for the patch, is not the file's last."""
+    return not want.endswith(b"\n") and got.startswith(want) and got[len(want) :].isspace()
 
 
 def mutated(author: Author, patch: bytes) -> bytes:
@@ -193,13 +213,14 @@ def test_what_git_refuses_of_a_mutated_patch_is_refused(bench: Bench, seed: int)
     """A damaged patch never does more here than in Git; where both accept, the trees are the same.
 
     Left out is a doubled ``diff --git`` line: Git then carries the first one's names into the second, and
-    crashes, refuses or forgets a mode. Here a line that says nothing has no effect.
+    crashes, refuses or forgets a mode. Here a line that says nothing has no effect. Left out, too, is what
+    Git refuses undamaged (a symlink that moves below its own name).
     """
     author = Author(seed)
     files = author.tree()
     old = bench.tree(files)
     patch = bench.diff(old, bench.tree(author.changed(files)), "-M", "-C")
-    if not patch:
+    if not patch or bench.git_apply(old, patch) is None:
         return
     patch = mutated(author, patch)
     expected = bench.git_apply(old, patch)

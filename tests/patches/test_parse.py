@@ -81,6 +81,8 @@ DAMAGED = {
     "cut before the last line": (HEAD + HUNK)[:-7],
     "header alone": HEAD,
     "index alone": HEAD[:42],
+    "hunks after an empty line": HEAD.partition(b"\n")[0] + b"\n\n" + HUNK,
+    "binary content after an empty line": HEAD.partition(b"\n")[0] + b"\n\nGIT binary patch\nliteral 1\nIcmZPo000310RR91\n\n",
     "hunk counts too many": HEAD + HUNK.replace(b"-1,3", b"-1,4"),
     "hunk counts too few": HEAD + HUNK.replace(b"-1,3 +1,3", b"-1,2 +1,2"),
     "hunk counts too few at its end": HEAD + HUNK.replace(b"-1,3 +1,3", b"-1,3 +1,3") + b"+more\n",

@@ -33,7 +33,7 @@ def consistent(state: dict[bytes, tuple[int, bytes]], path: bytes) -> dict[bytes
     }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(st.dictionaries(paths, st.none() | entries, max_size=7), max_size=4))
 def test_updates_give_the_oid_of_git(
     bench: Bench, steps: list[dict[bytes, tuple[int, bytes] | None]]
