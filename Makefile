@@ -53,6 +53,8 @@ coverage: $(VENV)/.all ## The suite again, with what it did not reach
 
 bench: $(VENV)/.all ## Speed beside git's own, on this repository (ARGS=/path/to/repository for another)
 	@$(PY) bench/history.py $(or $(ARGS),.)
+	@$(PY) bench/recorded.py $(or $(ARGS),.)
+	@$(PY) bench/apply_cost.py
 
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
 	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)
