@@ -34,6 +34,16 @@ class UnsupportedRepository(LedgerError):
         super().__init__(f"{path}: unsupported repository format: {feature}")
 
 
+class NotOwned(LedgerError):
+    """The repository is another user's, whose configuration could run commands here. Nothing was written."""
+
+    hint = "if you trust it: `git config --global --add safe.directory DIR`, with the directory named here"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{path}: the repository belongs to another user")
+
+
 class NoWorkTree(LedgerError):
     """A command that reads the work tree ran in a bare repository. Nothing was written."""
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pygit2
 
-from ledger.errors import NotARepository, UnsupportedRepository
+from ledger.errors import NotARepository, NotOwned, UnsupportedRepository
 from patches.gitindex import unsupported_feature
 from patches.objects import Objects
 from patches.tree import Tree
@@ -39,6 +39,7 @@ class Repository:
 
         Raises:
             NotARepository: There is none at or above it.
+            NotOwned: It belongs to another user, and ``safe.directory`` does not name it.
             UnsupportedRepository: It uses a format that cannot be written safely.
         """
         found = pygit2.discover_repository(str(start)) if start.exists() else None
@@ -50,6 +51,9 @@ class Repository:
             # Not ``found``: from there the work tree of a ``.git`` file could only be guessed.
             return cls(pygit2.Repository(str(start)))
         except pygit2.GitError as error:
+            if "not owned by current user" in str(error):
+                # `git` asks for the work tree, where there is one.
+                raise NotOwned(Path(found).parent if Path(found).name == ".git" else Path(found)) from error
             raise UnsupportedRepository(Path(found), str(error)) from error
 
     @property

@@ -67,6 +67,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.UnsyncedLog, INPUT_OUTPUT),
         (errors.GitFailed, INPUT_OUTPUT),
         (errors.HeadMoved, PROTECTED),
+        (errors.NotOwned, PROTECTED),
         (errors.DirectoryInUse, PROTECTED),
         (errors.QueryForbidden, PROTECTED),
         (errors.UnknownReference, NOT_APPLIED),
