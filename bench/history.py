@@ -36,7 +36,8 @@ import pygit2  # noqa: E402
 
 from patches.apply import apply_patch  # noqa: E402
 from patches.errors import PatchError  # noqa: E402
-from patches.objects import EMPTY_TREE, Objects  # noqa: E402
+from patches.objects import Objects  # noqa: E402
+from patches.oids import EMPTY_TREE  # noqa: E402
 from patches.parse import parse_patch  # noqa: E402
 from patches.tree import Tree  # noqa: E402
 

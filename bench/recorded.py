@@ -28,7 +28,7 @@ from ledger.errors import LedgerError
 from ledger.state import tree_oid
 from patches.errors import PatchError
 from patches.model import Entry
-from patches.objects import EMPTY_TREE
+from patches.oids import EMPTY_TREE
 
 IDENTITY = {
     f"GIT_{role}_{field}": value

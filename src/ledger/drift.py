@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from ledger.errors import GitFailed, NoWorkTree
 from ledger.repository import Repository
+from patches.gitprogram import git_environment
 from patches.model import Entry
 
 _SETTINGS = {
@@ -114,20 +115,14 @@ def _git(repository: Repository, env: Mapping[str, str], *args: str, allowed: in
     """Return what git printed; ``allowed`` is the highest exit code that is no failure."""
     import subprocess
 
-    # A hook or an outer git command may have set variables that name another repository.
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
-    keep = {key: os.environ[key] for key in _CONFIGURATION if key in os.environ}
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     done = subprocess.run(
         ["git", f"--git-dir={repository.git_dir}", f"--work-tree={repository.work_dir}", *settings, *args],
         cwd=repository.work_dir,
-        env={**inherited, **keep, **env},
+        env=git_environment(**env),
         capture_output=True,
         check=False,
     )
     if done.returncode > allowed or done.returncode < 0:
         raise GitFailed(f"git {args[0]}", done.returncode, done.stderr.decode("utf-8", "replace").strip())
     return done.stdout
-
-
-_CONFIGURATION = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from patches.gitprogram import git_environment
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -21,14 +23,6 @@ _SETTINGS = {
     "core.quotePath": "true",
     "core.attributesFile": "/dev/null",
 }
-_FOREIGN = (
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_DIFF_OPTS",
-    "GIT_NAMESPACE",
-)
 
 
 class DiffFailed(RuntimeError):
@@ -49,8 +43,8 @@ def diff_trees(repo_path: Path | str, old: Oid, new: Oid) -> bytes:
     import os
     import subprocess
 
-    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    environment.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C")
+    environment = git_environment(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C")
+    environment.pop("GIT_DIFF_OPTS", None)  # Would overrule the number of context lines.
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     command = ["git", "--no-replace-objects", *settings, "diff-tree", *_ARGUMENTS, old.hex(), new.hex()]
     try:

@@ -15,6 +15,8 @@ from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from patches.oids import hash_blob
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
@@ -82,11 +84,6 @@ def ancestors_of(path: bytes) -> Iterator[bytes]:
     while directory:
         yield directory
         directory = parent_of(directory)
-
-
-def hash_blob(data: bytes) -> Oid:
-    """Return the object id of ``data`` as a Git blob."""
-    return sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).digest()
 
 
 class Directories:

@@ -10,8 +10,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from patches.directories import Directories, Found, ancestors_of, hash_blob, open_directory, opened, write_new
+from patches.directories import Directories, Found, ancestors_of, open_directory, opened, write_new
+from patches.gitprogram import git_environment
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, Entry, Oid
+from patches.oids import hash_blob
 from patches.worktree_errors import FilterFailed
 
 if TYPE_CHECKING:
@@ -22,18 +24,6 @@ if TYPE_CHECKING:
     from patches.gitindex import IndexFile
 
 ATTRIBUTES = b".gitattributes"
-_REPOSITORY_VARIABLES = (
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-)
 
 
 class Settings(NamedTuple):
@@ -183,11 +173,12 @@ class Filters:
     def _git(self, arguments: Sequence[bytes], data: bytes, paths: Sequence[bytes]) -> bytes:
         from subprocess import run
 
-        environment = {k: v for k, v in os.environ.items() if k not in _REPOSITORY_VARIABLES}
-        environment["GIT_DIR"] = self._repo.path
-        environment["GIT_WORK_TREE"] = os.fsdecode(self._top)
-        environment["GIT_NO_REPLACE_OBJECTS"] = "1"
-        environment["GIT_OPTIONAL_LOCKS"] = "0"
+        environment = git_environment(
+            GIT_DIR=self._repo.path,
+            GIT_WORK_TREE=os.fsdecode(self._top),
+            GIT_NO_REPLACE_OBJECTS="1",
+            GIT_OPTIONAL_LOCKS="0",
+        )
         if self._shadow:
             environment["GIT_INDEX_FILE"] = os.fsdecode(self._top + b".index")
         command: list[str | bytes] = ["git", *arguments]

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-from hashlib import sha1
 from typing import TYPE_CHECKING
 
 import pygit2
 from pygit2.enums import ObjectType
 
 from patches.errors import MissingObject
+from patches.oids import EMPTY_TREE, hash_blob, hash_tree
 from patches.packs import write_pack
 
 if TYPE_CHECKING:
     from patches.model import Oid
 
-EMPTY_TREE: Oid = bytes.fromhex("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 _CACHED_BYTES = 64 << 20
 _FEW = 64  # Starting git and writing a pack costs as much as some dozen files.
 _BLOB, _TREE = int(ObjectType.BLOB), int(ObjectType.TREE)
-
-
-def hash_blob(data: bytes) -> Oid:
-    """Return the oid of the blob with this content."""
-    digest = sha1(b"blob %d\0" % len(data), usedforsecurity=False)
-    digest.update(data)
-    return digest.digest()
-
-
-def hash_tree(data: bytes) -> Oid:
-    """Return the oid of the tree with this encoding."""
-    return sha1(b"tree %d\0" % len(data) + data, usedforsecurity=False).digest()
 
 
 class Objects:

@@ -6,6 +6,8 @@ import zlib
 from hashlib import sha1
 from typing import TYPE_CHECKING
 
+from patches.gitprogram import git_environment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -47,10 +49,8 @@ def write_pack(git_dir: str, objects: Sequence[tuple[int, bytes]]) -> None:
     Raises:
         PackFailed: git is not there or refused; none of the objects was added.
     """
-    import os
     import subprocess
 
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", f"--git-dir={git_dir}", "index-pack", "--stdin"]
     try:
         with subprocess.Popen(
@@ -58,7 +58,7 @@ def write_pack(git_dir: str, objects: Sequence[tuple[int, bytes]]) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=environment,
+            env=git_environment(),
         ) as process:
             _, errors = process.communicate(b"".join(encode_pack(objects)))
     except FileNotFoundError as error:

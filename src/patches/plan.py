@@ -34,7 +34,8 @@ from patches.model import (
     Oid,
     Patch,
 )
-from patches.objects import Objects, hash_blob
+from patches.objects import Objects
+from patches.oids import hash_blob
 from patches.paths import check_path
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_TREE, Entry, Oid
-from patches.objects import EMPTY_TREE, Objects
+from patches.objects import Objects
+from patches.oids import EMPTY_TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from patches.diff import DiffFailed, diff_trees
 from patches.errors import HunkMismatch, OverlappingParts, PatchError, UnsafePath
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK
-from patches.objects import EMPTY_TREE
+from patches.oids import EMPTY_TREE
 
 if TYPE_CHECKING:
     from patch_lab import Bench
@@ -295,6 +295,21 @@ HOSTILE = {
     "core.quotePath": "false",
     "core.abbrev": "4",
 }
+
+
+def test_diff_trees_is_independent_of_the_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an outer git command's variables nor Git's own options for diffs change a byte."""
+    lines = b"".join(b"%d\n" % n for n in range(30))
+    old, new = bench.tree({b"f": lines}), bench.tree({b"f": lines.replace(b"15\n", b"fifteen\n")})
+    patch = diff_trees(bench.path, old, new)
+    assert patch.count(b"\n ") == 6
+    for name, value in {
+        "GIT_DIR": "/nowhere",
+        "GIT_DIFF_OPTS": "--unified=1",
+        "GIT_EXTERNAL_DIFF": "false",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert diff_trees(bench.path, old, new) == patch
 
 
 def test_diff_trees_names_the_tree_that_is_missing(bench: Bench) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from patches.errors import MissingObject
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, Entry
-from patches.objects import EMPTY_TREE, Objects, hash_blob
+from patches.objects import Objects
+from patches.oids import EMPTY_TREE, hash_blob
 from patches.packs import encode_pack, write_pack
 from patches.tree import Tree
 
