@@ -5,6 +5,7 @@ Only this module finds repositories; everything after it gets a `Repository`.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from ledger.errors import NotARepository, NotOwned, UnsupportedRepository
 from patches.gitindex import unsupported_feature
 from patches.objects import Objects
 from patches.tree import Tree
+
+# What libgit2 says of a repository that `safe.directory` does not name; the path is the one to name there.
+_NOT_OWNED = re.compile(r"repository path '(.*)' is not owned by current user", re.DOTALL)
 
 
 class Head(NamedTuple):
@@ -51,9 +55,8 @@ class Repository:
             # Not ``found``: from there the work tree of a ``.git`` file could only be guessed.
             return cls(pygit2.Repository(str(start)))
         except pygit2.GitError as error:
-            if "not owned by current user" in str(error):
-                # `git` asks for the work tree, where there is one.
-                raise NotOwned(Path(found).parent if Path(found).name == ".git" else Path(found)) from error
+            if foreign := _NOT_OWNED.search(str(error)):
+                raise NotOwned(Path(foreign[1])) from error
             raise UnsupportedRepository(Path(found), str(error)) from error
 
     @property

@@ -17,7 +17,16 @@ from pathlib import PurePath
 import pygit2
 from msgspec import Struct
 
-from ledger.errors import HeadMoved, LedgerError, NoRun, NoWorkTree, ProjectionPending, RunOpen, UnknownKind
+from ledger.errors import (
+    GitFailed,
+    HeadMoved,
+    LedgerError,
+    NoRun,
+    NoWorkTree,
+    ProjectionPending,
+    RunOpen,
+    UnknownKind,
+)
 from ledger.events import AnyEvent, Cause, FileRecord, PatchApplied, RunStarted, Stamp, body_digest
 from ledger.heads import RunHead
 from ledger.projections.refs import RunRef
@@ -30,7 +39,7 @@ from patches.apply import apply_patch
 from patches.errors import PatchError
 from patches.model import FileChange, Patch
 from patches.parse import parse_patch, reverse_patch
-from patches.touches import LeftAlone, Staged, Touch
+from patches.touches import LeftAlone, Touch
 from patches.worktree import WorkTree
 from patches.worktree_errors import WorkTreeError
 
@@ -173,7 +182,7 @@ class Workspace:
             result = snapshot_tree(self.repository)
             if result == log.head.tree:
                 self._check_head(log)
-                self._refresh_index(result)
+                self._follow((), result)
                 return self._unchanged(log)
             head = self.repository.head()
             explained = head.tree == result and head.commit != log.head.commit
@@ -185,7 +194,6 @@ class Workspace:
             changes = apply_patch(tree, parse_patch(data))
             assert tree.write() == new, "the drift's patch does not give the work tree's tree"
             applied = self._commit(log, "drift", data, changes, result, note=note)
-            self._refresh_index(result)
             if explained:
                 self._check_head(log)
             return applied
@@ -275,18 +283,21 @@ class Workspace:
         else:
             self._work_tree.converge(pending)
 
-    def _refresh_index(self, tree: str) -> None:
-        """Let index entries follow the candidate where they are HEAD's, as after ``git reset``.
+    def _follow(self, moved: Sequence[Touch], tree: str) -> tuple[LeftAlone, ...]:
+        """Let the index follow recorded edits, and where it holds HEAD's entries, as after ``git reset``.
 
-        The work tree holds the candidate. An entry that is neither was staged by somebody and stays.
+        An entry that is neither the candidate's nor HEAD's was staged by somebody and stays.
         """
         from ledger.drift import list_staged
 
+        if self._work_tree is None:
+            return ()
         head = self.repository.tree(self.repository.head().tree)
-        stale = [each for each in list_staged(self.repository, tree) if each.held == head.entry(each.path)]
-        if stale and self._work_tree is not None:
-            moved = [Touch(each.path, each.held, each.wanted) for each in stale]
-            self._work_tree.adopt(moved)
+        wanted = {touch.path: touch for touch in moved}
+        for entry in list_staged(self.repository, tree):
+            if entry.held == head.entry(entry.path):
+                wanted[entry.path] = Touch(entry.path, entry.held, entry.wanted)
+        return self._work_tree.adopt(wanted.values()) if wanted else ()
 
     def _check_head(self, log: RunLog) -> None:
         """Append the commit that HEAD has moved to, if its tree is a state of the run."""
@@ -357,18 +368,14 @@ class Workspace:
             raise
         # The commit point is passed: whatever happens now, the next writing command finishes it.
         try:
-            left = self._publish(moved, staged)
+            if written is not None and staged is not None:
+                left = written.publish(staged)
+            else:
+                left = self._follow(moved, result)
             ref.project([event])
-        except (WorkTreeError, OSError, pygit2.GitError) as error:
+        except (GitFailed, WorkTreeError, OSError, pygit2.GitError) as error:
             raise ProjectionPending(event.reference, str(error)) from error
         return Applied(event.reference, result, tuple(changes), left, started=started)
-
-    def _publish(self, moved: Sequence[Touch], staged: Staged | None) -> tuple[LeftAlone, ...]:
-        if self._work_tree is None:
-            return ()
-        if staged is not None:
-            return self._work_tree.publish(staged)
-        return self._work_tree.adopt(moved)
 
 
 def _title(source: str) -> str:

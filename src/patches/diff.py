@@ -44,7 +44,6 @@ def diff_trees(repo_path: Path | str, old: Oid, new: Oid) -> bytes:
     import subprocess
 
     environment = git_environment(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C")
-    environment.pop("GIT_DIFF_OPTS", None)  # Would overrule the number of context lines.
     settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
     command = ["git", "--no-replace-objects", *settings, "diff-tree", *_ARGUMENTS, old.hex(), new.hex()]
     try:

@@ -85,14 +85,14 @@ class Publication:
                 elif file.touch.new is not None:
                     self._place_submodule(file)
 
-    def leave(self, path: bytes, reason: str) -> None:
+    def _leave(self, path: bytes, reason: str) -> None:
         """Report that ``path`` is not as the patch has it."""
         self.left.append(LeftAlone(path, reason))
 
     def sync(self) -> None:
         """Make the changed names durable, one sync for each directory."""
         for directory in sorted(self._changed):
-            self.path = directory
+            self.path = directory or b"."
             self._files.sync(directory)
 
     def _is_as_seen(self, path: bytes, seen: Found) -> bool:
@@ -115,7 +115,7 @@ class Publication:
         elif self._is_as_seen(path, file.seen):
             self._files.unlink(path)
         else:
-            self.leave(path, "was edited meanwhile; not deleted")
+            self._leave(path, "was edited meanwhile; not deleted")
             return
         self._changed.add(parent_of(path))
 
@@ -136,14 +136,14 @@ class Publication:
             self._make_parents(path)
         except Blocked as block:
             kind = "a symlink" if block.kind == "symlink" else "a file"
-            return self.leave(path, f"a parent directory is {kind}")
+            return self._leave(path, f"a parent directory is {kind}")
         replaces = file.seen.kind in ("file", "symlink") and file.touch.old is not None
         if replaces and not self._is_as_seen(path, file.seen):
-            return self.leave(path, "was edited meanwhile")
+            return self._leave(path, "was edited meanwhile")
         if not replaces and file.seen.kind == "directory" and not self._files.remove_empty_tree(path):
-            return self.leave(path, "a directory with other files is there")
+            return self._leave(path, "a directory with other files is there")
         if not self._move(staging_fd, name, path, replaces=replaces):
-            return self.leave(path, "something else was put there meanwhile")
+            return self._leave(path, "something else was put there meanwhile")
         self._changed.add(parent_of(path))
         return None
 
@@ -152,13 +152,13 @@ class Publication:
         st = self._files.lstat(path)
         if st is not None and not stat.S_ISDIR(st.st_mode):
             if not self._is_as_seen(path, file.seen) or file.touch.old is None:
-                return self.leave(path, "was edited meanwhile")
+                return self._leave(path, "was edited meanwhile")
             self._files.unlink(path)
         try:
             self._make_parents(path)
             self._files.make(path)
         except Blocked:
-            return self.leave(path, "something else is there, or above it")
+            return self._leave(path, "something else is there, or above it")
         self._changed.add(parent_of(path))
         return None
 

@@ -59,7 +59,7 @@ def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
     place = Path(sys.executable).parent
     script = f"export PATH={place}:$PATH TMPDIR={tmp_path}\nexec 2>&1\n"
     script += "".join(f"{command}\nprintf '%s\\n' '{MARK}'\n" for command, _ in steps[1:])
-    done = subprocess.run(["bash", "-c", script], cwd=ROOT, capture_output=True, check=False, env=os.environ)
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, check=False, env=os.environ)
     printed = done.stdout.decode("utf-8").split(f"{MARK}\n")
     assert len(printed) == len(steps)
     for (command, shown), said in zip(steps[1:], printed, strict=False):

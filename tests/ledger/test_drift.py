@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from book import Book, File, Files, damage
 
 from ledger.api import Ledger
-from ledger.errors import GitFailed
+from ledger.errors import GitFailed, ProjectionPending
 from ledger.run import RunLog
 from patches.model import MODE_EXECUTABLE, MODE_SYMLINK
 from patches.worktree import WorkTree
@@ -216,6 +216,43 @@ def test_a_directory_that_an_edit_emptied(book: Book, ledger: Ledger) -> None:
     book.path(b"dir/c.txt").unlink()
     assert record(book, ledger) == {b"dir/c.txt": "delete"}
     assert book.path(b"dir").is_dir()
+
+
+def test_an_edit_after_a_mixed_reset(book: Book, ledger: Ledger) -> None:
+    """The index went back to HEAD and the file went on: the index follows, and nobody is warned of it."""
+    edited = {**BASE, b"a.txt": File(b"x\n")}
+    ledger.apply(book.diff(book.write_tree(BASE), book.write_tree(edited)))
+    book.git("reset", "--quiet")
+    book.put(b"a.txt", File(b"y\n"))
+    assert ledger.record().left_alone == ()
+    book.assert_followed(book.write_tree({**BASE, b"a.txt": File(b"y\n")}))
+
+
+def test_an_index_that_cannot_follow_says_what_is_recorded(book: Book, ledger: Ledger) -> None:
+    """The edit is an event, whatever keeps the index back; the next `record` lets it follow."""
+    edited = {**BASE, b"a.txt": File(b"x\n")}
+    ledger.apply(book.diff(book.write_tree(BASE), book.write_tree(edited)))
+    book.git("reset", "--quiet")
+    book.put(b"b.txt", File(b"y\n"))
+    lock = book.root / ".git/index.lock"
+    lock.touch()
+    with pytest.raises(ProjectionPending) as caught:
+        ledger.record()
+    assert caught.value.event == ledger.runs()[0].run + ":3"
+    lock.unlink()
+    assert ledger.record().already
+    book.assert_followed(book.write_tree({**edited, b"b.txt": File(b"y\n")}))
+
+
+@pytest.mark.parametrize("name", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NOGLOB_PATHSPECS"])
+def test_what_an_outer_git_command_was_told(
+    book: Book, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """`git --literal-pathspecs …` hands its option on to the hooks that it calls; it is not ours."""
+    book.put(b"a.txt", File(b"x\n"))
+    wanted = snapshot(book)
+    monkeypatch.setenv(name, "1")
+    assert ledger.record().tree == wanted
 
 
 def test_an_odd_place(tmp_path: Path) -> None:
