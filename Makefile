@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types layers docs format coverage bench campaign test-newest-duckdb pins clean
+.PHONY: help demo runbook test lint types layers docs format coverage bench campaign test-newest-duckdb pins clean
 
 VENV := .venv
 NEWEST := .venv-newest-duckdb
@@ -25,6 +25,9 @@ help: ## Show this list
 
 demo: $(VENV)/.core ## Set up the core and run the main job on real input (a minute the first time)
 	@$(PY) tools/demo.py $(ARGS)
+
+runbook: $(VENV)/.core ## The gates' verdicts and the checklist before a run is final (ARGS=/path/to/repository)
+	@$(PY) tools/runbook.py $(ARGS)
 
 test: $(VENV)/.all ## Set up everything and run the whole suite (ARGS="-k name" for a part)
 	@$(PY) -m pytest -n auto $(ARGS)
@@ -55,6 +58,7 @@ bench: $(VENV)/.all ## Speed beside git's own, on this repository (ARGS=/path/to
 	@$(PY) bench/history.py $(or $(ARGS),.)
 	@$(PY) bench/recorded.py $(or $(ARGS),.)
 	@$(PY) bench/apply_cost.py
+	@$(PY) bench/gates.py
 
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
 	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)

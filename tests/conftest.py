@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -61,6 +62,24 @@ def sealed_environment(home: Path) -> dict[str, str]:
         "NO_COLOR": "1",
         "TERM": "dumb",
     }
+
+
+def command_environment(home: Path) -> dict[str, str]:
+    """Return all that a command sees that runs sealed, for fixtures that outlive one test."""
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(LEAKING) or name.startswith(KEPT)
+    }
+    outer.pop("PYTHONDONTWRITEBYTECODE", None)
+    return outer | sealed_environment(home)
+
+
+@pytest.fixture(scope="module")
+def sealed_commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """All that commands see in a module whose tests share what one fixture has done; with an identity."""
+    home = tmp_path_factory.mktemp("home")
+    return command_environment(home) | IDENTITY
 
 
 def seal_libgit2(home: Path) -> None:
@@ -227,11 +246,30 @@ def chromium() -> str | None:
     return next((name for name in names if succeeds(name, "--version")), None)
 
 
+def released_sources() -> list[Path]:
+    """Return the released source distributions that the demo uses too; none where the index is out of reach."""
+    import releases
+
+    try:
+        return releases.fetch(Path(sys.prefix, "demo-cache"))
+    except releases.FetchFailed:
+        return []
+
+
+@pytest.fixture(scope="session")
+def released() -> dict[str, Path]:
+    """The releases by version; a test that asks for them needs `releases`."""
+    import releases
+
+    return dict(zip(releases.VERSIONS, released_sources(), strict=True))
+
+
 PROBES: dict[str, Callable[[], object]] = {
     "strace": traces,
     "postgres": postgres_bin,
     "chromium": chromium,
     "node": lambda: succeeds("node", "--version"),
+    "releases": released_sources,
 }
 
 
@@ -251,6 +289,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = [part for part in parts if not is_met(part)]
     if missing:
         pytest.skip(f"needs {', '.join(missing)}")
+
+
+ONE_PROCESS = ("tests/e2e/test_walk.py",)  # what one costly fixture does is looked at by every test there
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """Hands out tests one by one, as pytest-xdist does by default, but the modules of `ONE_PROCESS` whole."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return module if module in ONE_PROCESS else nodeid
+
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

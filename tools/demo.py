@@ -3,19 +3,26 @@
 Two scratch repositories are brought to an earlier state: released versions of a well-known package, and
 this project's own history. The real diffs are applied with the real command, one edit is made by hand, one
 patch is refused, and the run is asked, replayed and verified. Git is the judge of every tree.
+
+The releases pass strict gates on the way, and a patch that lacks a file is rejected and rolled back. The
+gates are commands that Python itself has, so that nothing but the core must be installed.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import releases
 
@@ -25,6 +32,48 @@ OWN_COMMITS = 6
 CHURN = (
     "select path, count(*) as patches, sum(added) as added, sum(removed) as removed "
     "from patch_files group by all order by patches desc, added desc limit 5"
+)
+# What Python alone can say of a package: that it compiles, and that a command made with it works.
+SELF_TEST = """\
+import sys
+sys.path[:0] = sys.argv[1:]
+import click, click.testing
+
+@click.command()
+@click.option("--times", default=1)
+@click.argument("name")
+def hello(times, name):
+    click.echo(f"Hello, {name}!" * times)
+
+run = click.testing.CliRunner().invoke
+done = run(hello, ["--times", "2", "you"])
+assert (done.exit_code, done.output) == (0, "Hello, you!Hello, you!\\n"), done
+assert "--times INTEGER" in run(hello, ["--help"]).output
+assert run(hello, ["--times", "two", "you"]).exit_code == 2
+"""
+GATES = """\
+profile = "release"
+
+[gates.compiles]
+command = "python -m compileall -q src"
+
+[gates.works]
+command = "{works}"
+
+[profiles.release.gates]
+lint = {{ mode = "off", reason = "ruff is not installed" }}
+tests = {{ mode = "off", reason = "pytest is not installed" }}
+cov = {{ mode = "off", reason = "pytest is not installed" }}
+"""
+VERDICTS = (
+    "select event, gate, verdict, state, accepted, round(duration_s, 1) as took_s from gates order by v"
+)
+ACCEPTED = (
+    "select split_part(path, '/', 1) as top, count(*) as files from accepted_at('{run}', {v}) "
+    "group by all order by files desc limit 4"
+)
+NOT_ACCEPTED = (
+    "select path, oid from state_at('{run}', {v}) except select path, oid from accepted_at('{run}', {v})"
 )
 # Whatever the user's configuration is, the diffs are Git's own and the bytes are the releases' own.
 PLAIN = (
@@ -66,16 +115,20 @@ class Scratch:
             raise DemoFailed(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
         return done.stdout.decode("utf-8", "surrogateescape").strip()
 
-    def ledger(self, *arguments: str, expect: int = 0, lines: int = 14) -> None:
-        """Run ``ledger``, show the command and what it printed.
+    def ledger(self, *arguments: str, expect: int = 0, lines: int = 14, last: int = 0) -> str:
+        """Run ``ledger``, show the command and what it printed: its first and its last lines.
+
+        Returns:
+            All that it printed.
 
         Raises:
             DemoFailed: the exit code is another than ``expect``.
         """
-        print(f"$ ledger {shlex.join(arguments)}", flush=True)
+        print(f"$ ledger {' '.join(map(quote, arguments))}", flush=True)
         done = subprocess.run(
             [LEDGER, *arguments],
             cwd=self.root,
+            env=os.environ | {"PATH": f"{LEDGER.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -84,17 +137,25 @@ class Scratch:
             check=False,
         )
         printed = done.stdout.rstrip("\n").splitlines()
-        shown = printed if done.returncode != expect else printed[:lines]
-        print("\n".join(shown))
-        if len(shown) < len(printed):
-            print(f"  … {len(printed) - len(shown)} more lines")
+        hidden = len(printed) - lines - last
+        if hidden > 1 and done.returncode == expect:
+            printed[lines : len(printed) - last] = [f"  … {hidden} more lines"]
+        print("\n".join(printed))
         if done.returncode:
             print(f"(exit code {done.returncode})")
         print()
         if done.returncode != expect:
             raise DemoFailed(f"ledger {arguments[0]} ended with {done.returncode}, not {expect}")
+        return done.stdout
 
-    def write_diff(self, name: str, old: str, new: str) -> Path:
+    def status(self) -> dict[str, Any]:
+        """Return where the run stands, as a program asks."""
+        command = [LEDGER, "status", "--json"]
+        done = subprocess.run(command, cwd=self.root, check=True, capture_output=True)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def write_diff(self, name: str, old: str, new: str, *options: str) -> Path:
         """Write the real diff between two commits beside the repository and return its path."""
         path = self.root.parent / "diffs" / name
         path.parent.mkdir(exist_ok=True)
@@ -109,7 +170,7 @@ class Scratch:
             "-M",
             "-C",
         ]
-        done = subprocess.run([*diff, old, new], cwd=self.root, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run([*diff, *options, old, new], cwd=self.root, stdout=subprocess.PIPE, check=True)
         path.write_bytes(done.stdout)
         return path
 
@@ -126,6 +187,11 @@ class Scratch:
         if dirty:
             raise DemoFailed(f"the work tree differs from the index in {dirty.splitlines()[0]}")
         print(f"git write-tree says {found}: the tree of {commit}, exactly\n")
+
+
+def quote(word: str) -> str:
+    """Quote a word for the shell, with the quotes that a person would take."""
+    return f'"{word}"' if "'" in word and not set('"$`\\\\') & set(word) else shlex.quote(word)
 
 
 def heading(text: str) -> None:
@@ -200,13 +266,62 @@ def go_back(scratch: Scratch, commit: str, title: str) -> None:
     scratch.ledger("run", "start", title)
 
 
-def apply_history(scratch: Scratch, commits: list[str]) -> None:
+def apply_history(scratch: Scratch, commits: Sequence[str]) -> None:
     """Apply the diff from each commit to the next and have Git check every tree."""
     for old, new in pairwise(commits):
         path = scratch.write_diff(f"{old}-to-{new}.diff", old, new)
         if path.stat().st_size:
             scratch.ledger("apply", f"../diffs/{path.name}")
             scratch.check_tree(new)
+
+
+def gate_history(scratch: Scratch, commits: Sequence[str]) -> None:
+    """Apply as `apply_history` does, and let the gates accept every step."""
+    for old, new in pairwise(commits):
+        path = scratch.write_diff(f"{old}-to-{new}.diff", old, new)
+        scratch.ledger("apply", "--gate", f"../diffs/{path.name}", lines=3, last=9)
+        scratch.check_tree(new)
+
+
+def set_gates(scratch: Scratch, works: str) -> None:
+    """Write the gates of the releases; they are no part of any release, so Git is told to pass them over."""
+    (scratch.root.parent / "self_test.py").write_text(SELF_TEST, "utf-8")
+    (scratch.root / "ledger.toml").write_text(GATES.format(works=works), "utf-8")
+    (scratch.root / ".git/info/exclude").write_text("ledger.toml\n", "utf-8")
+
+
+def measure_the_right_code(scratch: Scratch) -> None:
+    """Show a gate that would be green for the wrong reason, and have it say why it is not.
+
+    Raises:
+        DemoFailed: it was green.
+    """
+    print("The gates in ledger.toml are strict: `python -m compileall -q src`, and `python ../self_test.py`,")
+    print("a script that makes a command with the package and runs it.\n")
+    said = scratch.ledger("gate", expect=4)
+    if "not from the measured tree" not in said:
+        raise DemoFailed("the installed package was taken for the measured one")
+    print(f"It passed, on the {releases.NAME} that is installed. So the script is told where to look:\n")
+    print('command = "python ../self_test.py src"\n')
+    set_gates(scratch, "python ../self_test.py src")
+    scratch.ledger("policy", "accept", "-m", "look into the tree")
+    scratch.ledger("gate")
+
+
+def reject_bad_release(scratch: Scratch, old: str, new: str) -> None:
+    """Hand over a release's diff without its new files, as ``git diff`` gives it before ``git add``.
+
+    Raises:
+        DemoFailed: the message does not lead to the output of the gate.
+    """
+    print("Every change to the next release, but none of its new files: `git diff` before `git add`.\n")
+    path = scratch.write_diff(f"{new}-without-new-files.diff", old, new, "--diff-filter=M")
+    said = scratch.ledger("apply", "--gate", f"../diffs/{path.name}", expect=1, lines=3, last=13)
+    scratch.check_tree(old)
+    found = re.search(r"`ledger show (\S+)` has the whole output", said)
+    if found is None:
+        raise DemoFailed("nothing says where the output of the failed gate is")
+    scratch.ledger("show", found[1], lines=0, last=4)
 
 
 def edit_by_hand(scratch: Scratch, name: str) -> None:
@@ -232,7 +347,7 @@ def refuse_bad_patch(scratch: Scratch, name: str) -> None:
 
 def ask_and_replay(scratch: Scratch, into: Path, event: str) -> None:
     """Ask the run in SQL, go back in time, and have everything proved."""
-    scratch.ledger("log")
+    scratch.ledger("log", lines=22)
     scratch.ledger("sql", CHURN)
     scratch.ledger("replay", "--until", event, "--into", str(into))
     scratch.ledger("verify")
@@ -244,17 +359,39 @@ def show_releases(place: Path) -> Scratch | None:
     scratch = fetch_releases(place)
     if scratch is None:
         return None
-    go_back(scratch, releases.VERSIONS[0], f"{releases.NAME} releases")
-    apply_history(scratch, list(releases.VERSIONS))
+    *earlier, last, newest = releases.VERSIONS
+    set_gates(scratch, "python ../self_test.py")
+    go_back(scratch, earlier[0], f"{releases.NAME} releases")
+    measure_the_right_code(scratch)
+    gate_history(scratch, [*earlier, last])
+    event = scratch.status()["event"]
+    heading("a strict gate rejects a patch and takes it back; the whole one is accepted")
+    reject_bad_release(scratch, last, newest)
+    gate_history(scratch, [last, newest])
     heading("an edit by hand becomes an event; a bad patch changes nothing")
     edit_by_hand(scratch, "README.md")
     refuse_bad_patch(scratch, "pyproject.toml")
-    heading("what happened, in SQL; an earlier state; the proof")
+    heading("in SQL: the verdicts, what was taken back, the accepted state, and what it lacks")
+    ask_about_gates(scratch)
+    heading("the log; an earlier state; the proof")
     into = place / "replayed"
-    # The run's start is its version 1, the releases' diffs follow: this is the last but one.
-    ask_and_replay(scratch, into, str(len(releases.VERSIONS) - 1))
-    compare(scratch, into, releases.VERSIONS[-2])
+    ask_and_replay(scratch, into, event)
+    compare(scratch, into, last)
     return scratch
+
+
+def ask_about_gates(scratch: Scratch) -> None:
+    """Ask for the verdicts and the accepted state, and hold that the rejected patch is no part of it."""
+    scratch.ledger("sql", VERDICTS)
+    scratch.ledger("sql", os.path.relpath(ROOT / "queries/rolled_back.sql", scratch.root))
+    status = scratch.status()
+    run, _, v = status["event"].partition(":")
+    scratch.ledger("sql", ACCEPTED.format(run=run, v=v))
+    scratch.ledger("sql", NOT_ACCEPTED.format(run=run, v=v))
+    wanted = scratch.git("rev-parse", f"{releases.VERSIONS[-1]}^{{tree}}")
+    if status["accepted"] != wanted:
+        raise DemoFailed(f"the accepted tree is {status['accepted']}, {releases.VERSIONS[-1]} has {wanted}")
+    print(f"accepted: {status['accepted_event']}, the tree of {releases.VERSIONS[-1]}, exactly\n")
 
 
 def compare(scratch: Scratch, folder: Path, commit: str) -> None:

@@ -9,21 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger, Run, Status
+    from ledger.api import Ledger, Run
     from ledger.errors import LedgerError
     from ledger.events import Actor
-    from ledger.workspace import Applied
+    from ledger.operations.outcome import Applied
+    from ledger.status import Status
 
 __version__ = "0.1.0"
 __all__ = ["Actor", "Applied", "Ledger", "LedgerError", "Run", "Status", "__version__"]
 
 _HOMES = {
     "Actor": "ledger.events",
-    "Applied": "ledger.workspace",
+    "Applied": "ledger.operations.outcome",
     "Ledger": "ledger.api",
     "LedgerError": "ledger.errors",
     "Run": "ledger.api",
-    "Status": "ledger.api",
+    "Status": "ledger.status",
 }
 
 

@@ -8,45 +8,39 @@ with Ledger.open(".") as ledger, ledger.run("port to 3.13") as run:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from msgspec import Struct
-
 from ledger.errors import InvalidActor, NoRun, UnknownReference
-from ledger.events import Actor, AnyEvent, Stamp
+from ledger.events import Actor, AnyEvent, CheckFound, PhaseEntered, PolicySet, Stamp
 from ledger.heads import RunHead
+from ledger.history import History
+from ledger.operations import patching, phases, runs
+from ledger.operations.outcome import Applied
 from ledger.references import resolve
 from ledger.repository import Repository
+from ledger.status import Status, compare_policy, policy_in_force, read_status
 from ledger.store.local import LocalStore
-from ledger.workspace import Applied, Workspace
+from ledger.workspace import Workspace
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-    from ledger.drift import Drift
+    from ledger.gates.configuration import Configuration
+    from ledger.gates.weakening import Change
+    from ledger.operations.committing import Committed
+    from ledger.operations.gating import Gated, GateOptions, Progress
+    from ledger.operations.rebasing import Rebased
+    from ledger.operations.series import Trial
     from ledger.replay import Step
     from ledger.state import State
     from ledger.verification import Finding
+    from patches.backups import BackupGroup
+    from patches.canonicalization import Plan
     from patches.tree import Tree
-
-
-class Status(Struct, frozen=True):
-    """What a person or agent needs to know before the next step.
-
-    ``run`` is the head of the open run, None where none is open. ``drift`` names the paths that
-    differ between the candidate (HEAD's tree without a run) and the work tree; ``head_commit`` is
-    HEAD now. ``pending`` says that a crash left the work tree behind the log.
-    """
-
-    run: RunHead | None
-    candidate: str
-    head_commit: str | None
-    drift: tuple[Drift, ...]
-    pending: bool
 
 
 class Ledger:
@@ -55,8 +49,9 @@ class Ledger:
     Reading needs no lock and heals nothing. Close it, or use it as a context manager.
     """
 
-    def __init__(self, repository: Repository, stamp: Stamp) -> None:
+    def __init__(self, repository: Repository, stamp: Stamp, directory: Path = Path()) -> None:
         self.repository = repository
+        self.directory = directory
         self._stamp = stamp
         self._store: LocalStore | None = None
         self._session: tuple[int, DuckDBPyConnection] | None = None
@@ -77,7 +72,7 @@ class Ledger:
         """
         if stamp is None:
             stamp = Stamp(actor=actor or parse_actor(os.environ.get("LEDGER_ACTOR", "")))
-        return cls(Repository.open(Path(start)), stamp)
+        return cls(Repository.open(Path(start)), stamp, Path(start))
 
     def close(self) -> None:
         """Release what is open. Everything written is on the disk already."""
@@ -117,18 +112,20 @@ class Ledger:
 
     # Writing.
 
-    def run(self, title: str, *, name: str = "") -> Run:
+    def run(self, title: str, *, name: str = "", profile: str = "") -> Run:
         """Start a run on HEAD's tree.
 
         Args:
             title: What it is about.
             name: Its name; by default the title's words and four random digits.
+            profile: The policy's profile; by default what the configuration says.
 
         Raises:
             RunOpen: A run is open in this work tree.
             RunName: The name is taken or malformed.
+            InvalidConfiguration: The policy's configuration cannot be read.
         """
-        return Run(self._workspace, self._workspace.start(title, name).run)
+        return Run(self._workspace, runs.start(self._workspace, title, name, profile).run)
 
     def current_run(self) -> Run:
         """Return the run that is open in this work tree.
@@ -142,18 +139,130 @@ class Ledger:
         return Run(self._workspace, head.run)
 
     def apply(self, patch: bytes, *, source: str = "-", note: str = "") -> Applied:
-        """Apply a patch in the open run, or in a new one where none is open. See `Workspace.apply`."""
-        return self._workspace.apply(patch, source=source, note=note)
+        """Apply a patch in the open run, or in a new one where none is open. See `patching.apply`."""
+        return patching.apply(self._workspace, patch, source=source, note=note)
+
+    def apply_again(self, reference: str, *, note: str = "") -> Applied:
+        """Apply the patch of an earlier event once more. See `patching.apply_again`."""
+        return patching.apply_again(self._workspace, self.event(reference), note=note)
 
     def record(self, *, note: str = "") -> Applied:
-        """Record edits made past the ledger, in the open run or a new one. See `Workspace.record`."""
-        return self._workspace.record(note=note)
+        """Record edits made past the ledger, in the open run or a new one. See `patching.record`."""
+        return patching.record(self._workspace, note=note)
 
-    def finish(self) -> Applied:
-        """Finish the open run. See `Workspace.finish`."""
-        return self._workspace.finish()
+    def move(
+        self,
+        sources: Sequence[bytes],
+        destination: bytes,
+        *,
+        force: bool = False,
+        skip_errors: bool = False,
+        must_exist: Iterable[str] = (),
+        must_not_exist: Iterable[str] = (),
+        note: str = "",
+    ) -> Applied:
+        """Move files as ``git mv`` does. Globs are Git's. See `moving.move`."""
+        from ledger.operations import moving
+
+        checks = [
+            *(CheckFound("must-exist", glob, 0) for glob in must_exist),
+            *(CheckFound("must-not-exist", glob, 0) for glob in must_not_exist),
+        ]
+        return moving.move(
+            self._workspace,
+            sources,
+            destination,
+            force=force,
+            skip_errors=skip_errors,
+            checks=checks,
+            note=note,
+        )
+
+    def canonicalize(self, plan: Plan, *, note: str = "") -> Applied:
+        """Carry out a plan that brings suffixed backups back to one file. See `moving.canonicalize`."""
+        from ledger.operations import moving
+
+        return moving.canonicalize(self._workspace, plan, note=note)
+
+    def undo(self, *, with_drift: bool = False) -> Applied:
+        """Take away the newest live state of the open run. See `rollback.undo`."""
+        from ledger.operations import rollback
+
+        return rollback.undo(self._workspace, with_drift=with_drift)
+
+    def enter_phase(self, phase: str, *, note: str = "") -> PhaseEntered:
+        """Enter a phase of the open run, or of a new one. See `phases.enter`."""
+        return phases.enter(self._workspace, phase, note=note)
+
+    def gate(self, options: GateOptions | None = None, progress: Progress | None = None) -> Gated:
+        """Measure the candidate. See `gating.gate`."""
+        from ledger.operations import gating
+
+        return gating.gate(self._workspace, options or gating.GateOptions(), progress or _no_progress)
+
+    def gate_each(self, options: GateOptions | None = None, progress: Progress | None = None) -> list[Trial]:
+        """Measure every patch past the accepted state by itself. See `series.gate_each`."""
+        from ledger.operations import gating, series
+
+        return series.gate_each(self._workspace, options or gating.GateOptions(), progress or _no_progress)
+
+    def accept_policy(self, *, profile: str = "", reason: str = "") -> PolicySet | None:
+        """Let the configuration as it is now be the policy in force. See `operations.policy.accept`."""
+        from ledger.operations import policy
+
+        return policy.accept(self._workspace, profile=profile, reason=reason)
+
+    def commit(self, message: str, *, candidate: bool = False) -> Committed:
+        """Commit the accepted state. See `committing.commit`."""
+        from ledger.operations import committing
+
+        return committing.commit(self._workspace, message, candidate=candidate)
+
+    def rebase(self, *, skip: Collection[int] = (), replace: Mapping[int, bytes] | None = None) -> Rebased:
+        """Let the open run go on from where HEAD is now. See `rebasing.rebase`."""
+        from ledger.operations import rebasing
+
+        return rebasing.rebase(self._workspace, skip=skip, replace=replace)
+
+    def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
+        """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""
+        return runs.finish(self._workspace, waive=waive, abandon=abandon)
 
     # Reading.
+
+    def history(self, reference: str = "@") -> History:
+        """Return a run's history up to an event: its live states, and what is accepted.
+
+        Raises:
+            UnknownReference: It names no event.
+        """
+        run, v = self.resolve(reference)
+        return History.of(self.events(run), v)
+
+    def find_backups(self, below: bytes = b"") -> tuple[str, tuple[BackupGroup, ...]]:
+        """Return the candidate's tree (HEAD's without a run), and its groups of suffixed backups."""
+        from ledger.operations import moving
+
+        workspace = self._reading_workspace()
+        head = None if workspace is None else workspace.open_run()
+        tree = self.repository.head().tree if head is None else head.tree
+        return tree, moving.find_groups(self.repository, workspace, tree, below)
+
+    def policy(self) -> Configuration:
+        """Return the policy in force in the open run; without one, what the configuration says.
+
+        Raises:
+            InvalidConfiguration: The configuration cannot be read.
+        """
+        return policy_in_force(self.repository, self._reading_workspace())
+
+    def policy_changes(self) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+        """Return where the configuration is not the policy in force, and where it asks for less.
+
+        Raises:
+            InvalidConfiguration: The configuration cannot be read.
+        """
+        return compare_policy(self.repository, self._reading_workspace())
 
     def runs(self) -> list[RunHead]:
         """Return the head of every run, the newest first."""
@@ -162,17 +271,13 @@ class Ledger:
 
     def status(self) -> Status:
         """Return where the open run stands and what in the work tree it does not know."""
-        from ledger.drift import list_drift
+        return read_status(self.repository, self._reading_workspace())
 
-        head, pending = None, False
-        if self.path.joinpath("FORMAT").exists():
-            workspace = Workspace(self.repository, self.store, self._stamp)
-            head, pending = workspace.open_run(), workspace.pending()
-        now = self.repository.head()
-        candidate = now.tree if head is None else head.tree
-        bare = self.repository.work_dir is None
-        drift = () if bare else tuple(list_drift(self.repository, candidate))
-        return Status(head, candidate, now.commit, drift, pending)
+    def _reading_workspace(self) -> Workspace | None:
+        """Return the workspace to look at, None where nothing was recorded yet."""
+        if not self.path.joinpath("FORMAT").exists():
+            return None
+        return Workspace(self.repository, self.store, self._stamp)
 
     def resolve(self, reference: str = "@") -> tuple[str, int]:
         """Return the run and version that a reference names.
@@ -245,6 +350,17 @@ class Ledger:
             raise ReplayMismatch(f"{run}:{v}", state.recorded_tree, got)
         return state
 
+    def accepted_state(self, reference: str = "@") -> State:
+        """Return the accepted state as of an event: the gate-filtered one, checked as `state` is.
+
+        Raises:
+            UnknownReference: It names no event.
+            ReplayMismatch: The files do not hash to the recorded tree.
+        """
+        accepted = self.history(reference).accepted
+        run, _ = self.resolve(reference)
+        return self.state(f"{run}:{accepted.v}")
+
     def replay(self, until: str = "@", *, into: Path | None = None) -> Iterator[Step]:
         """Replay a run from its base through the stored patch bytes, each tree checked (P4).
 
@@ -315,16 +431,20 @@ class Run:
         return self._workspace.store.heads()[self.name]
 
     def apply(self, patch: bytes, *, source: str = "-", note: str = "") -> Applied:
-        """Apply a patch wholly or not at all, and record it. See `Workspace.apply`."""
-        return self._workspace.apply(patch, source=source, note=note, run=self.name)
+        """Apply a patch wholly or not at all, and record it. See `patching.apply`."""
+        return patching.apply(self._workspace, patch, source=source, note=note, run=self.name)
 
     def record(self, *, note: str = "") -> Applied:
-        """Record edits made past the ledger. See `Workspace.record`."""
-        return self._workspace.record(note=note, run=self.name)
+        """Record edits made past the ledger. See `patching.record`."""
+        return patching.record(self._workspace, note=note, run=self.name)
 
     def finish(self) -> Applied:
         """Finish the run."""
-        return self._workspace.finish(run=self.name)
+        return runs.finish(self._workspace, run=self.name)
+
+
+def _no_progress(gate: str, line: str) -> None:
+    """Show nothing."""
 
 
 def parse_actor(text: str) -> Actor:

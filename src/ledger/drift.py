@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -42,15 +42,19 @@ class Staged(NamedTuple):
     wanted: Entry | None
 
 
-def snapshot_tree(repository: Repository) -> str:
+def snapshot_tree(repository: Repository, without: Sequence[str] = ()) -> str:
     """Return the oid of the tree that the work tree holds, its objects stored.
+
+    Args:
+        repository: Seen from that work tree.
+        without: Paths at the top that are not looked at.
 
     Raises:
         NoWorkTree: The repository is bare.
         GitFailed: Git could not read a file. Nothing was recorded.
     """
     with TemporaryDirectory(prefix="ledger-") as scratch:
-        return _snapshot(repository, Path(scratch), {})
+        return _snapshot(repository, Path(scratch), {}, without=without)
 
 
 def list_drift(repository: Repository, candidate: str) -> list[Drift]:
@@ -99,7 +103,13 @@ def _quoted(path: Path) -> str:
     return f'"{escaped}"'
 
 
-def _snapshot(repository: Repository, scratch: Path, env: Mapping[str, str], *options: str) -> str:
+def _snapshot(
+    repository: Repository,
+    scratch: Path,
+    env: Mapping[str, str],
+    *options: str,
+    without: Sequence[str] = (),
+) -> str:
     if repository.work_dir is None:
         raise NoWorkTree(repository.git_dir)
     index = scratch / "index"
@@ -107,7 +117,8 @@ def _snapshot(repository: Repository, scratch: Path, env: Mapping[str, str], *op
         # Its stat fields spare Git from reading every file again.
         shutil.copy2(repository.git_dir / "index", index)
     env = {**env, "GIT_INDEX_FILE": str(index)}
-    _git(repository, env, "add", "--all", *options, "--", ":/", allowed=len(options))
+    exclude = [f":(top,exclude,literal){path}" for path in without]
+    _git(repository, env, "add", "--all", *options, "--", ":/", *exclude, allowed=len(options))
     return _git(repository, env, "write-tree").decode().strip()
 
 

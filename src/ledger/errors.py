@@ -5,6 +5,7 @@ Facts are attributes, the message is built from them, and ``hint`` names a comma
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -177,11 +178,133 @@ class RunName(LedgerError):
 class HeadMoved(LedgerError):
     """HEAD's commit is none that the run explains (a pull, a rebase, a checkout). Nothing was written."""
 
-    hint = "end the run on its own base: `ledger run finish`; or go back: `git switch -` / `git reset --soft`"
+    hint = "go on from there: `ledger run rebase`; or end the run on its own base: `ledger run finish`"
 
     def __init__(self, run: str, commit: str, tree: str) -> None:
         self.run, self.commit, self.tree = run, commit, tree
         super().__init__(f"HEAD moved to {commit[:12]}, whose tree {tree[:12]} is no state of run {run}")
+
+
+class PhaseForbids(LedgerError):
+    """The policy keeps the run's phase free of patches, or does not let it go back. Nothing was written."""
+
+    def __init__(self, run: str, phase: str, allowed: Sequence[str], wanted: str = "") -> None:
+        self.run, self.phase, self.allowed, self.wanted = run, phase, tuple(allowed), wanted
+        if wanted:
+            self.hint = "go on: `ledger phase next`; or change `phases.order`, and `ledger policy accept`"
+            super().__init__(f"run {run} is in {phase}: the policy does not let it go back to {wanted}")
+        else:
+            self.hint = f"`ledger phase {self.allowed[0]}`" if allowed else "see `ledger policy show`"
+            where = f"in {phase}" if phase else "in no phase yet"
+            takes = ", ".join(self.allowed) or "no phase"
+            super().__init__(f"run {run} is {where}: the policy takes patches only in {takes}")
+
+
+class NotCandidate(LedgerError):
+    """The work tree is not the tree that is to be measured. Nothing was measured."""
+
+    hint = "take the edits in with `ledger record`, or measure without them: `ledger gate --isolated`"
+
+    def __init__(self, run: str, tree: str, drift: Sequence[str]) -> None:
+        self.run, self.tree, self.drift = run, tree, tuple(drift)
+        shown = ", ".join(self.drift[:5]) + (f" and {len(drift) - 5} more" if len(drift) > 5 else "")
+        super().__init__(f"the work tree is not the candidate {tree[:12]}: {shown}")
+
+
+class UnknownName(LedgerError):
+    """A gate, profile or phase of this name does not exist. Nothing was done."""
+
+    hint = "`ledger policy show` lists the gates and profiles"
+
+    def __init__(self, what: str, name: str, allowed: Sequence[str]) -> None:
+        self.what, self.name, self.allowed = what, name, tuple(allowed)
+        super().__init__(f"no {what} is called {name!r}; there are {', '.join(self.allowed) or 'none'}")
+
+
+class DriftInTheWay(LedgerError):
+    """Edits by hand lie among the states that a rollback would take away. Nothing was written."""
+
+    hint = "take them away too with `--with-drift`; `ledger apply --again EVENT` brings them back"
+
+    def __init__(self, run: str, versions: Sequence[int]) -> None:
+        self.run, self.versions = run, tuple(versions)
+        shown = ", ".join(f"{run}:{v}" for v in self.versions)
+        super().__init__(f"not rolled back: {shown} recorded edits made by hand")
+
+
+class OnlyCandidate(LedgerError):
+    """There is nothing accepted to commit. Nothing was written."""
+
+    hint = "measure it: `ledger gate`; or commit it all the same: `ledger commit --candidate`"
+
+    def __init__(self, run: str, reason: str) -> None:
+        self.run, self.reason = run, reason
+        super().__init__(f"run {run}: {reason}")
+
+
+class NothingToCommit(LedgerError):
+    """HEAD has the tree that was to be committed. Nothing was written."""
+
+    hint = "`ledger status` shows the candidate, `git log -1` the commit"
+
+    def __init__(self, run: str, tree: str) -> None:
+        self.run, self.tree = run, tree
+        super().__init__(f"run {run}: HEAD has the tree {tree[:12]} already")
+
+
+class NothingToUndo(LedgerError):
+    """The candidate is the run's base. Nothing was written."""
+
+    hint = "`ledger log` lists what happened in the run"
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(f"run {run}: the candidate is its base, there is nothing to undo")
+
+
+class NotFinal(LedgerError):
+    """The run cannot be finalized yet. ``missing`` has what is missing, with the command for it."""
+
+    hint = "do what is listed, then `ledger run finish`; or end it as it is: `ledger run finish --abandon`"
+
+    def __init__(self, run: str, missing: Sequence[tuple[str, str]]) -> None:
+        self.run, self.missing = run, tuple(missing)
+        super().__init__(f"run {run} is not final: {len(self.missing)} missing")
+        for what, command in self.missing:
+            self.add_note(f"{what}: `{command}`")
+
+
+class RebaseStopped(LedgerError):
+    """A patch of the run does not apply on the new base. Nothing was changed, nothing needs an abort."""
+
+    def __init__(self, event: str, reason: str) -> None:
+        self.event, self.reason = event, reason
+        v = event.rpartition(":")[2]
+        self.hint = (
+            f"leave it out: `ledger run rebase --skip {v}`; or give its replacement: "
+            f"`ledger run rebase --with {v}=fixed.diff` (`ledger show {event}` has the patch)"
+        )
+        super().__init__(f"{event} does not apply on the new base: {reason}")
+
+
+class ChecksFailed(LedgerError):
+    """A must-exist or must-not-exist check does not hold on the result. Nothing was changed."""
+
+    hint = "`ledger state --candidate` lists the files there are"
+
+    def __init__(self, failed: Sequence[str]) -> None:
+        self.failed = tuple(failed)
+        super().__init__("; ".join(self.failed))
+
+
+class StalePlan(LedgerError):
+    """A canonicalization plan was made for another tree. Nothing was written."""
+
+    hint = "make it again: `ledger canonicalize --plan FILE`"
+
+    def __init__(self, planned: str, tree: str) -> None:
+        self.planned, self.tree = planned, tree
+        super().__init__(f"the plan is for tree {planned[:12]}, the candidate is {tree[:12]}")
 
 
 class ReplayMismatch(LedgerError):

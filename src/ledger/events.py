@@ -17,11 +17,13 @@ import time
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable
 from hashlib import sha256
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Raw, Struct
 
+from ledger.measurements import Verdict
+from ledger.policies import Policy
 from patches.model import Entry, FileChange, Operation
 
 NO_DIGEST = "0" * 64
@@ -152,9 +154,15 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started/1"):
 
 
 class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished/1"):
-    """A run ended with ``tree`` as its candidate."""
+    """A run ended with ``tree`` as its candidate.
+
+    ``final`` says that it was finalized: ``tree`` is accepted, and everything that the policy asks
+    for holds on it. ``waived`` is the body that says why something open was passed over.
+    """
 
     tree: str
+    final: bool = False
+    waived: str | None = None
 
 
 class ApplyOptions(Struct, frozen=True):
@@ -167,7 +175,9 @@ class ApplyOptions(Struct, frozen=True):
 class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     """A patch (body ``patch``) brought the candidate from ``base_tree`` to ``result_tree``.
 
-    ``source`` is the file name it came from, "-" for standard input; ``note`` a body.
+    ``source`` is the file name it came from, "-" for standard input; ``note`` a body. ``of`` is the
+    version of the event whose patch this is, taken again; ``configures`` are those of its paths that
+    configure the gates themselves.
     """
 
     cause: Cause
@@ -179,6 +189,8 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     files: tuple[FileRecord, ...]
     source: str = ""
     note: str | None = None
+    of: int | None = None
+    configures: tuple[WirePath, ...] = ()
 
 
 class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):
@@ -202,6 +214,145 @@ class CommitSeen(Event, frozen=True, kw_only=True, tag="commit.seen/1"):
     commit: str
     tree: str
     state_v: int
+
+
+class PhaseEntered(Event, frozen=True, kw_only=True, tag="phase.entered/1"):
+    """The run went to a phase (``P1`` … ``P6``); ``note`` is a body."""
+
+    phase: str
+    note: str | None = None
+
+
+class PolicySet(Event, frozen=True, kw_only=True, tag="policy.set/1"):
+    """From here on the profile ``profile`` of ``profiles`` decides what is accepted.
+
+    ``source`` names the configuration it came from ("" where there was none: the defaults), and
+    ``weakened`` says in words where it asks for less than the policy before; ``reason`` is a body.
+    """
+
+    profile: str
+    profiles: dict[str, Policy]
+    source: str = ""
+    weakened: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """The profile in force."""
+        return self.profiles[self.profile]
+
+
+class GateMeasured(Event, frozen=True, kw_only=True, tag="gate.measured/1"):
+    """A gate measured ``tree``, the state at version ``state_v``.
+
+    Facts: the commands as they ran, the digest of the gate's definition, versions of tools, blob
+    oids of the tools' configuration files (by path), exit codes (None where a command did not end
+    by itself), metrics, what was examined, why nothing can be concluded (``problems``). ``baseline`` has
+    the metrics of the accepted state at version ``baseline_v``, the number of what was examined there
+    as ``examined``. ``report`` and ``output`` are bodies. ``verdict`` and ``reasons`` are what the
+    policy in force made of the facts.
+    """
+
+    gate: str
+    tree: str
+    state_v: int
+    definition: str
+    commands: tuple[tuple[str, ...], ...]
+    place: Literal["work-tree", "isolated"]
+    tools: dict[str, str]
+    configuration: dict[str, str]
+    exit_codes: tuple[int | None, ...]
+    started_at_ns: int
+    duration_ns: int
+    metrics: dict[str, float]
+    examined: int
+    unit: str
+    problems: tuple[str, ...]
+    baseline: dict[str, float]
+    baseline_v: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    report: str | None
+    output: str
+    profile: str
+
+    @property
+    def environment(self) -> str:
+        """What besides tree and definition a result depends on: outcomes are compared within one."""
+        return " ".join(f"{name}={version}" for name, version in sorted(self.tools.items()))
+
+
+class TicketOpened(Event, frozen=True, kw_only=True, tag="ticket.opened/1"):
+    """A soft gate failed at version ``measured_v``; the gate has no other open ticket."""
+
+    gate: str
+    measured_v: int
+
+
+class TicketClosed(Event, frozen=True, kw_only=True, tag="ticket.closed/1"):
+    """The gate of the ticket opened at ``ticket_v`` passed at ``measured_v``, on the state of ``fixed_v``."""
+
+    gate: str
+    ticket_v: int
+    measured_v: int
+    fixed_v: int
+
+
+class PatchRolledBack(Event, frozen=True, kw_only=True, tag="patch.rolled_back/1"):
+    """The states past version ``to_v`` are the candidate's no more; ``patches`` are the versions taken back.
+
+    ``result_tree`` is the tree at ``to_v`` and ``files`` the way there from ``base_tree``. ``measured``
+    names the measurements that led to it.
+    """
+
+    base_tree: str
+    result_tree: str
+    to_v: int
+    patches: tuple[int, ...]
+    files: tuple[FileRecord, ...]
+    measured: tuple[int, ...] = ()
+    with_drift: bool = False
+
+
+class CheckFound(Struct, frozen=True, omit_defaults=True):
+    """One check of a tree: whether a path that ``glob`` matches must or must not be there, and what is."""
+
+    rule: Literal["must-exist", "must-not-exist"]
+    glob: str
+    matches: int
+    found: tuple[WirePath, ...] = ()
+    """The first few that match."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the tree is as the check asks."""
+        return (self.matches > 0) == (self.rule == "must-exist")
+
+
+class ChecksVerified(Event, frozen=True, kw_only=True, tag="checks.verified/1"):
+    """Checks on ``tree``, the state at ``state_v``; all of them hold where ``outcome`` is pass."""
+
+    tree: str
+    state_v: int
+    checks: tuple[CheckFound, ...]
+    outcome: Literal["pass", "fail"]
+
+
+class RunRebased(Event, frozen=True, kw_only=True, tag="run.rebased/1"):
+    """The run goes on from the tree of commit ``head``, without the states before.
+
+    ``files`` lead from the candidate ``base_tree`` to ``result_tree``, the new base, whose listing
+    is a body. What of the run survives follows in the same append, as patches with cause ``rebase``;
+    ``dropped`` are versions whose patches the new base has, or that were left out.
+    """
+
+    base_tree: str
+    result_tree: str
+    head: str
+    branch: str | None
+    listing: str
+    files: tuple[FileRecord, ...]
+    dropped: tuple[int, ...] = ()
 
 
 class LedgerRecovered(Event, frozen=True, kw_only=True, tag="ledger.recovered/1"):
@@ -235,17 +386,31 @@ class _Kind(Struct):
     kind: str
 
 
-KnownEvent: TypeAlias = RunStarted | RunFinished | PatchApplied | PatchRefused | CommitSeen | LedgerRecovered
+KnownEvent: TypeAlias = (
+    RunStarted
+    | RunRebased
+    | RunFinished
+    | PhaseEntered
+    | PolicySet
+    | PatchApplied
+    | PatchRefused
+    | PatchRolledBack
+    | ChecksVerified
+    | GateMeasured
+    | TicketOpened
+    | TicketClosed
+    | CommitSeen
+    | LedgerRecovered
+)
 AnyEvent: TypeAlias = KnownEvent | UnknownEvent
+TreeEvent: TypeAlias = RunStarted | RunRebased | PatchApplied | PatchRolledBack
+"""The kinds that change the candidate."""
 
 _known = msgspec.json.Decoder(KnownEvent)
 _unknown = msgspec.json.Decoder(UnknownEvent)
 _kind = msgspec.json.Decoder(_Kind)
 _encoder = msgspec.json.Encoder()
-KINDS = frozenset(
-    str(kind.__struct_config__.tag)
-    for kind in (RunStarted, RunFinished, PatchApplied, PatchRefused, CommitSeen, LedgerRecovered)
-)
+KINDS = frozenset(str(kind.__struct_config__.tag) for kind in get_args(KnownEvent))
 
 
 def encode_event(event: Event) -> bytes:
@@ -290,6 +455,13 @@ def changes_paths(files: Iterable[FileRecord]) -> dict[bytes, Entry | None]:
         # A deletion never hides what another file of the same patch puts at the path.
         (left if new is None else made)[path] = new
     return {**left, **made}
+
+
+def tree_after(event: AnyEvent) -> str | None:
+    """Return the candidate that an event leaves, None where it leaves the one before."""
+    if isinstance(event, RunStarted):
+        return event.base_tree
+    return event.result_tree if isinstance(event, TreeEvent) else None
 
 
 class Stamp(Struct, frozen=True):

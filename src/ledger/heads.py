@@ -6,17 +6,33 @@ appending cost the same at a thousand and at a million events.
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec import Struct
 
-from ledger.events import AnyEvent, CommitSeen, PatchApplied, RunFinished, RunStarted, UnknownEvent
+from ledger.events import (
+    AnyEvent,
+    CommitSeen,
+    PatchApplied,
+    PatchRolledBack,
+    PhaseEntered,
+    PolicySet,
+    RunFinished,
+    RunRebased,
+    RunStarted,
+    UnknownEvent,
+)
+from ledger.policies import PhaseRule
 
 
 class RunHead(Struct, frozen=True):
     """Where a run stands after its last event.
 
     ``v`` and ``digest`` are the last event's version and digest, ``position`` its place in the
-    log. ``tree`` is the candidate tree after version ``tree_v``, the last that changed it;
-    ``commit`` is HEAD's commit as the run last saw it. ``unknown`` is the kind of an event that
+    log. ``tree`` is the candidate tree after version ``tree_v``, the last that changed it, and the
+    state of version ``state_v``: another one after a rollback. ``commit`` is HEAD's commit as the run
+    last saw it. ``phase`` is "" before the first; ``policy_v`` is the version of the policy in force
+    (0: none), and ``phases`` what it says of phases. ``unknown`` is the kind of an event that
     changed the tree in a way this version does not understand, "" as long as there is none.
     """
 
@@ -29,6 +45,11 @@ class RunHead(Struct, frozen=True):
     base_tree: str = ""
     tree: str = ""
     tree_v: int = 0
+    state_v: int = 0
+    phase: str = ""
+    policy_v: int = 0
+    profile: str = ""
+    phases: PhaseRule = PhaseRule()
     commit: str | None = None
     open: bool = False
     started_at_ns: int = 0
@@ -38,18 +59,42 @@ class RunHead(Struct, frozen=True):
 
 def advance(head: RunHead | None, event: AnyEvent, digest: str, position: int) -> RunHead:
     """Return the head after ``event``; ``head`` is None for a run's first event."""
-    known = {} if head is None else {name: getattr(head, name) for name in RunHead.__struct_fields__}
+    known: dict[str, Any] = {}
+    if head is not None:
+        known = {name: getattr(head, name) for name in RunHead.__struct_fields__}
     known |= {"run": event.run, "v": event.v, "digest": digest, "position": position, "at_ns": event.at_ns}
-    if isinstance(event, RunStarted):
-        known |= {"title": event.title, "work_tree": event.work_tree, "base_tree": event.base_tree}
-        known |= {"tree": event.base_tree, "tree_v": event.v, "commit": event.head, "open": True}
-        known |= {"started_at_ns": event.at_ns}
-    elif isinstance(event, PatchApplied):
-        known |= {"tree": event.result_tree, "tree_v": event.v}
-    elif isinstance(event, CommitSeen):
-        known |= {"commit": event.commit}
-    elif isinstance(event, RunFinished):
-        known |= {"open": False}
-    elif isinstance(event, UnknownEvent) and event.result_tree is not None:
-        known |= {"unknown": event.kind}
-    return RunHead(**known)
+    return RunHead(**{**known, **_changes(event)})
+
+
+def _changes(event: AnyEvent) -> dict[str, Any]:
+    """Return what a kind of event says of a run besides that it happened."""
+    said: dict[str, Any] = {}
+    match event:
+        case RunStarted():
+            said = {"title": event.title, "work_tree": event.work_tree, "base_tree": event.base_tree}
+            said |= {"commit": event.head, "open": True, "started_at_ns": event.at_ns}
+            said |= _state(event.base_tree, event.v, event.v)
+        case PatchApplied():
+            said = _state(event.result_tree, event.v, event.v)
+        case PatchRolledBack():
+            said = _state(event.result_tree, event.v, event.to_v)
+        case RunRebased():
+            said = {"base_tree": event.result_tree, "commit": event.head}
+            said |= _state(event.result_tree, event.v, event.v)
+        case PhaseEntered():
+            said = {"phase": event.phase}
+        case PolicySet():
+            said = {"policy_v": event.v, "profile": event.profile, "phases": event.policy.phases}
+        case CommitSeen():
+            said = {"commit": event.commit}
+        case RunFinished():
+            said = {"open": False}
+        case UnknownEvent() if event.result_tree is not None:
+            said = {"unknown": event.kind}
+        case _:
+            pass
+    return said
+
+
+def _state(tree: str, tree_v: int, state_v: int) -> dict[str, Any]:
+    return {"tree": tree, "tree_v": tree_v, "state_v": state_v}

@@ -15,7 +15,16 @@ from tempfile import mkdtemp
 from msgspec import Struct
 
 from ledger.errors import DirectoryInUse, ReplayMismatch, UnknownKind
-from ledger.events import AnyEvent, ApplyOptions, PatchApplied, RunStarted, UnknownEvent
+from ledger.events import (
+    AnyEvent,
+    ApplyOptions,
+    PatchRolledBack,
+    RunRebased,
+    RunStarted,
+    TreeEvent,
+    UnknownEvent,
+    tree_after,
+)
 from ledger.store.interface import Store
 from patches.apply import apply_patch
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
@@ -49,23 +58,36 @@ def replay(
         UnknownKind: An event changes the tree in a way that this version does not understand.
         DamagedLedger: A body is missing or damaged.
     """
+    states: dict[int, str] = {}
     tree: Tree | None = None
     for event in events:
         if event.v > until_v:
             return
         if isinstance(event, UnknownEvent) and event.result_tree is not None:
             raise UnknownKind(event.reference, event.kind)
-        if isinstance(event, RunStarted):
-            tree = Tree(objects, bytes.fromhex(event.base_tree))
-            yield Step(event.reference, event.kind, event.base_tree, 0), tree
-        elif isinstance(event, PatchApplied) and tree is not None:
-            if event.options != ApplyOptions():
-                raise UnknownKind(event.reference, f"{event.kind} with {event.options}")
-            changes = apply_patch(tree, parse_patch(store.read_body(event.patch)))
-            got = tree.write().hex()
-            if got != event.result_tree:
-                raise ReplayMismatch(event.reference, event.result_tree, got)
-            yield Step(event.reference, event.kind, got, len(changes)), tree
+        if not isinstance(event, TreeEvent):
+            continue
+        tree, files = _replay_event(event, tree, states, store, objects)
+        got = states[event.v] = tree.write().hex()
+        if (recorded := tree_after(event)) != got:
+            raise ReplayMismatch(event.reference, str(recorded), got)
+        yield Step(event.reference, event.kind, got, files), tree
+
+
+def _replay_event(
+    event: TreeEvent, tree: Tree | None, states: dict[int, str], store: Store, objects: Objects
+) -> tuple[Tree, int]:
+    """Return the tree after one event, made from what came before, and the number of files that changed."""
+    if isinstance(event, RunStarted):
+        return Tree(objects, bytes.fromhex(event.base_tree)), 0
+    if isinstance(event, RunRebased):
+        return Tree(objects, bytes.fromhex(event.result_tree)), len(event.files)
+    if isinstance(event, PatchRolledBack):
+        return Tree(objects, bytes.fromhex(states[event.to_v])), len(event.files)
+    if event.options != ApplyOptions():
+        raise UnknownKind(event.reference, f"{event.kind} with {event.options}")
+    assert tree is not None, "a run begins with its base"
+    return tree, len(apply_patch(tree, parse_patch(store.read_body(event.patch))))
 
 
 def write_tree_into(tree: Tree, objects: Objects, directory: Path) -> int:

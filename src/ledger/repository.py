@@ -98,6 +98,14 @@ class Repository:
         """Return a tree to read, or to change in memory."""
         return Tree(self.objects, bytes.fromhex(oid))
 
+    def read_top_file(self, name: str) -> bytes | None:
+        """Return a file at the top of the work tree (where bare: of HEAD's tree), None where none is."""
+        if self.work_dir is not None:
+            path = self.work_dir / name
+            return path.read_bytes() if path.is_file() else None
+        entry = self.tree(self.head().tree).entry(name.encode())
+        return None if entry is None else self.objects.read_blob(entry.oid)
+
     def listing(self, oid: str) -> bytes:
         """Return every file of a tree, byte for byte as ``git ls-tree -r -z`` prints it."""
         return b"".join(

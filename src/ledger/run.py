@@ -1,14 +1,15 @@
 """The one writer of events: what each happening of a run becomes in the log.
 
 Everything here is appended at the version that the caller has seen; a run that is not in the log
-yet gets its `RunStarted` in the same group as its first event, so there is no run without one.
+yet gets its first events (`RunStarted` and the policy) in the same group as the next one, so there is
+no run without them.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import TypedDict, cast
 
 import msgspec
 
@@ -17,18 +18,19 @@ from ledger.events import (
     LEDGER_RUN,
     RUN_NAME,
     Actor,
-    AnyEvent,
     ApplyOptions,
     Cause,
-    CommitSeen,
     Event,
     FileRecord,
+    KnownEvent,
     PatchApplied,
     PatchRefused,
-    RunFinished,
     RunStarted,
     Stamp,
+    changes_paths,
+    encode_path,
 )
+from ledger.gates.toolfiles import is_configuration
 from ledger.heads import RunHead, advance
 from ledger.store.interface import Store
 
@@ -48,7 +50,7 @@ def name_run(title: str, stamp: Stamp) -> str:
     return f"{slug}-{suffix}"
 
 
-class _Identity(TypedDict):
+class Identity(TypedDict):
     """What every event says of itself, but for what the store stamps."""
 
     id: str
@@ -57,23 +59,38 @@ class _Identity(TypedDict):
     actor: Actor
 
 
+def identify(run: str, stamp: Stamp) -> Identity:
+    """Return the identity of a new event."""
+    at_ns = stamp.clock()
+    return {"id": stamp.new_id(at_ns), "run": run, "at_ns": at_ns, "actor": stamp.actor}
+
+
 class RunLog:
     """The events of one run, as its writer sees them. The caller holds the run's lock.
 
-    ``head`` is where the run stands, including ``unwritten``, a `RunStarted` that is not in the log
-    yet.
+    ``head`` is where the run stands, including ``unwritten``, the first events of a run that is
+    not in the log yet.
     """
 
     def __init__(self, store: Store, stamp: Stamp, head: RunHead) -> None:
         self._store = store
         self._stamp = stamp
         self._listing = b""
-        self.unwritten: RunStarted | None = None
+        self.unwritten: tuple[Event, ...] = ()
         self.head = head
 
     @classmethod
-    def begin(cls, store: Store, stamp: Stamp, started: RunStarted, listing: bytes) -> RunLog:
+    def begin(
+        cls, store: Store, stamp: Stamp, started: RunStarted, listing: bytes, *first: KnownEvent
+    ) -> RunLog:
         """Return a run that is written, with the listing of its base, together with its first event.
+
+        Args:
+            store: Where it will be written.
+            stamp: Gives ids and times.
+            started: The run's first event.
+            listing: The files of its base.
+            first: What follows in the same append.
 
         Raises:
             RunName: The name is no run name, or is taken.
@@ -83,19 +100,49 @@ class RunLog:
             raise RunName(name, "not a name for a run")
         if name in store.heads():
             raise RunName(name, "a run of this name exists")
-        started = msgspec.structs.replace(started, v=1)
-        log = cls(store, stamp, advance(None, started, "", 0))
-        log.unwritten, log._listing = started, listing
+        head: RunHead | None = None
+        stamped: list[Event] = []
+        for v, event in enumerate((started, *first), start=1):
+            known = msgspec.structs.replace(event, v=v)
+            head = advance(head, known, "", 0)
+            stamped.append(known)
+        assert head is not None
+        log = cls(store, stamp, head)
+        log.unwritten, log._listing = tuple(stamped), listing
         return log
 
     @property
     def written(self) -> bool:
         """Whether the run is in the log."""
-        return self.unwritten is None
+        return not self.unwritten
 
-    def start(self) -> AnyEvent:
-        """Append the `RunStarted` alone."""
-        return self._append(())
+    def identity(self) -> Identity:
+        """Return what the run's next event says of itself."""
+        return identify(self.head.run, self._stamp)
+
+    def write_body(self, data: bytes) -> str:
+        """Store a body durably and return its digest."""
+        return self._store.write_body(data)
+
+    def write_note(self, text: str) -> str | None:
+        """Store a text, None where it is empty, and return its digest."""
+        return self._store.write_body(text.encode()) if text else None
+
+    def append(self, *events: Event) -> tuple[KnownEvent, ...]:
+        """Append events as one group, after those that are still unwritten, and return all of them.
+
+        Raises:
+            LostRace: The run is not where ``head`` says. Nothing was appended.
+            UnsyncedLog: The disk did not confirm.
+        """
+        group = [*self.unwritten, *events]
+        expected_v = self.head.v + 1 - len(self.unwritten)
+        if self.unwritten:
+            self._store.write_body(self._listing)
+        frames = self._store.append(group, expected_v)
+        self.unwritten = ()
+        self.head = self._store.heads()[self.head.run]
+        return tuple(cast("KnownEvent", frame.event) for frame in frames)
 
     def applied(
         self,
@@ -104,28 +151,31 @@ class RunLog:
         files: Sequence[FileRecord],
         result_tree: str,
         *,
+        base_tree: str = "",
         source: str = "",
         note: str = "",
-    ) -> AnyEvent:
-        """Append a change of the tree. Its bodies are durable before the event names them."""
-        event = PatchApplied(
-            **self._identity(),
+        of: int | None = None,
+    ) -> PatchApplied:
+        """Return a change of the candidate, or of ``base_tree`` if given. Its bodies are durable."""
+        return PatchApplied(
+            **self.identity(),
             cause=cause,
-            base_tree=self.head.tree,
+            base_tree=base_tree or self.head.tree,
             result_tree=result_tree,
             patch=self._store.write_body(patch),
             patch_size_bytes=len(patch),
             options=ApplyOptions(),
             files=tuple(files),
             source=source,
-            note=self._store.write_body(note.encode()) if note else None,
+            note=self.write_note(note),
+            of=of,
+            configures=tuple(encode_path(path) for path in changes_paths(files) if is_configuration(path)),
         )
-        return self._append((event,))
 
-    def refused(self, patch: bytes, error: Exception, *, source: str = "") -> AnyEvent:
-        """Append that a patch does not apply to the candidate."""
-        event = PatchRefused(
-            **self._identity(),
+    def refused(self, patch: bytes, error: Exception, *, source: str = "") -> PatchRefused:
+        """Return that a patch does not apply to the candidate."""
+        return PatchRefused(
+            **self.identity(),
             base_tree=self.head.tree,
             patch=self._store.write_body(patch),
             patch_size_bytes=len(patch),
@@ -134,33 +184,3 @@ class RunLog:
             reason=self._store.write_body(str(error).encode()),
             source=source,
         )
-        return self._append((event,))
-
-    def commit_seen(self, commit: str, tree: str, state_v: int) -> AnyEvent:
-        """Append that HEAD is at a commit whose tree is the state at ``state_v``."""
-        return self._append((CommitSeen(**self._identity(), commit=commit, tree=tree, state_v=state_v),))
-
-    def finished(self) -> AnyEvent:
-        """Append the end of the run."""
-        return self._append((RunFinished(**self._identity(), tree=self.head.tree),))
-
-    def _identity(self) -> _Identity:
-        at_ns = self._stamp.clock()
-        return {
-            "id": self._stamp.new_id(at_ns),
-            "run": self.head.run,
-            "at_ns": at_ns,
-            "actor": self._stamp.actor,
-        }
-
-    def _append(self, events: Sequence[Event]) -> AnyEvent:
-        group = list(events)
-        expected_v = self.head.v + 1
-        if self.unwritten is not None:
-            self._store.write_body(self._listing)
-            group.insert(0, self.unwritten)
-            expected_v = 1
-        frames = self._store.append(group, expected_v)
-        self.unwritten = None
-        self.head = self._store.heads()[self.head.run]
-        return frames[-1].event

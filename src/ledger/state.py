@@ -12,7 +12,7 @@ from hashlib import sha1
 from msgspec import Struct
 
 from ledger.errors import UnknownKind
-from ledger.events import AnyEvent, PatchApplied, RunStarted, UnknownEvent, changes_paths
+from ledger.events import AnyEvent, RunStarted, TreeEvent, UnknownEvent, changes_paths, tree_after
 from patches.model import MODE_TREE, Entry, Oid
 
 
@@ -47,15 +47,14 @@ def fold_state(events: Iterable[AnyEvent], read_body: Callable[[str], bytes], un
         if isinstance(event, UnknownEvent) and event.result_tree is not None:
             raise UnknownKind(event.reference, event.kind)
         if isinstance(event, RunStarted):
-            files, tree = parse_listing(read_body(event.listing)), event.base_tree
-        elif isinstance(event, PatchApplied):
-            tree = event.result_tree
+            files = parse_listing(read_body(event.listing))
+        elif isinstance(event, TreeEvent):
             for path, entry in changes_paths(event.files).items():
                 if entry is None:
                     files.pop(path, None)
                 else:
                     files[path] = entry
-        run, v = event.run, event.v
+        run, v, tree = event.run, event.v, tree_after(event) or tree
     return State(run, v, tree, files) if tree else None
 
 

@@ -11,16 +11,16 @@ from typing import Literal, TypeAlias
 import pygit2
 from msgspec import Struct
 
-from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch
+from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch, UnknownKind
 from ledger.events import (
     NO_DIGEST,
     AnyEvent,
-    PatchApplied,
-    PatchRefused,
     RunFinished,
     RunStarted,
+    TreeEvent,
     event_digest,
 )
+from ledger.history import History
 from ledger.projections.refs import RunRef
 from ledger.replay import replay
 from ledger.repository import Repository
@@ -87,14 +87,12 @@ def _check_bodies(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding
     return Finding("ok", "bodies", f"{len(named)} bodies, every digest")
 
 
+_BODIES = ("listing", "patch", "note", "reason", "report", "output", "waived")
+
+
 def _bodies(event: AnyEvent) -> list[str]:
-    if isinstance(event, RunStarted):
-        return [event.listing]
-    if isinstance(event, PatchApplied):
-        return [event.patch] if event.note is None else [event.patch, event.note]
-    if isinstance(event, PatchRefused):
-        return [event.patch, event.reason]
-    return []
+    """Return the digests of every body that an event names."""
+    return [digest for field in _BODIES if isinstance(digest := getattr(event, field, None), str) and digest]
 
 
 def _check_run(
@@ -112,6 +110,7 @@ def _check_run(
         yield Finding("damaged", run, f"state: {error}")
     yield _check_replay(store, repository, run, events)
     yield _check_ref(repository, run, events)
+    yield from _check_accepted(repository, run, events)
 
 
 def _check_replay(store: LocalStore, repository: Repository, run: str, events: list[AnyEvent]) -> Finding:
@@ -132,7 +131,7 @@ def _check_replay(store: LocalStore, repository: Repository, run: str, events: l
 
 def _check_ref(repository: Repository, run: str, events: list[AnyEvent]) -> Finding:
     ref = RunRef(repository, run)
-    last = max(event.v for event in events if isinstance(event, RunStarted | PatchApplied))
+    last = max(event.v for event in events if isinstance(event, TreeEvent))
     version = ref.version()
     if version == last:
         return Finding("ok", run, f"{ref.name} keeps its trees reachable")
@@ -140,3 +139,20 @@ def _check_ref(repository: Repository, run: str, events: list[AnyEvent]) -> Find
     finished = isinstance(events[-1], RunFinished)
     when = "the next start or end of a run" if finished else "the next writing command"
     return Finding("warning", run, f"{ref.name} {reason}; {when} brings it up")
+
+
+def _check_accepted(repository: Repository, run: str, events: list[AnyEvent]) -> Iterator[Finding]:
+    """Check the accepted state and its ref, where anything was ever accepted."""
+    try:
+        history = History.of(events)
+    except UnknownKind:
+        return  # Said before: the state past it is not known.
+    accepted, named = history.accepted, RunRef(repository, run).accepted_version()
+    if accepted.v == 1 and named is None:
+        return
+    what = f"accepted state: {run}:{accepted.v}, tree {accepted.tree[:12]}"
+    if named == accepted.v:
+        yield Finding("ok", run, what)
+    else:
+        found = "is missing" if named is None else f"names version {named}"
+        yield Finding("warning", run, f"{what}; its ref {found}: `ledger gate` brings it up")

@@ -20,7 +20,7 @@ def shell(make_repo: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Sh
 
 @pytest.fixture
 def started(shell: Shell) -> Shell:
-    """A repository with an open run `work` of one patch: versions 1 and 2."""
+    """A repository with an open run `work` of one patch: versions 1 to 3, the second its policy."""
     assert shell("run", "start", "work", "--name", "work").code == 0
     assert shell("apply", shell.file(SECOND)).code == 0
     return shell

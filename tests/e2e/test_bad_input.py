@@ -54,7 +54,7 @@ def test_a_bare_repository(shell: Shell, tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", "--bare", shell.root, tmp_path / "bare.git"], check=True)
     fix = shell.file(FIX)
     shell.root = tmp_path / "bare.git"
-    assert shell("apply", fix).out.endswith(":2\n")
+    assert shell("apply", fix).out.endswith(":3\n")
     shell("record").refuses(2, "a bare repository has no work tree", "hint: ")
     assert shell("status").code == 0
     assert shell("verify").code == 0
@@ -155,8 +155,8 @@ def test_a_mismatch_shows_both_sides(shell: Shell) -> None:
 
 def test_a_refusal_in_a_run_says_where_it_is_recorded(started: Shell) -> None:
     """The event can be shown at once."""
-    started("apply", started.file(MISMATCH)).refuses(3, "hunk 1 of 1", "note: recorded as work:3")
-    assert json.loads(started("show", "work:3", "--json").out)["error"] == "HunkMismatch"
+    started("apply", started.file(MISMATCH)).refuses(3, "hunk 1 of 1", "note: recorded as work:4")
+    assert json.loads(started("show", "work:4", "--json").out)["error"] == "HunkMismatch"
 
 
 @pytest.mark.parametrize("name", ["nowhere.diff", "dir"])
@@ -171,7 +171,7 @@ def test_already_applied(started: Shell) -> None:
     """It says so, names the event, and exits with 0."""
     before = started.everything()
     done = started("apply", started.file(SECOND))
-    assert (done.code, done.out) == (0, "work:2\n")
+    assert (done.code, done.out) == (0, "work:3\n")
     assert "nothing to do" in done.err
     assert started.everything() == before
 
@@ -204,7 +204,7 @@ def test_the_first_patches_of_several_stay(shell: Shell) -> None:
     """Each patch is its own event; the one that fails ends the command."""
     done = shell("apply", shell.file(SECOND), shell.file(MISMATCH, "bad.diff"), shell.file(FIX, "3.diff"))
     assert done.code == 3
-    assert re.fullmatch(r"fix-\w{4}:2\n", done.out)
+    assert re.fullmatch(r"fix-\w{4}:3\n", done.out)
     assert (shell.root / "b.txt").read_bytes() == b"zwei\n"
     assert (shell.root / "a.txt").read_bytes() == BASE["a.txt"]
 
@@ -226,7 +226,7 @@ def test_runs(started: Shell) -> None:
     before = started.everything()
     started("run", "start", "again").refuses(2, "run work is open", "ledger run finish")
     assert started.everything() == before
-    assert started("run", "finish").out == "work:3\n"
+    assert started("run", "finish").out == "work:4\n"
     started("run", "finish").refuses(2, "no run is open", "ledger run start")
     started("run", "start", "x", "--name", "Not A Name").refuses(2, "Not A Name", "hint: ")
     started("run", "start", "x", "--name", "work").refuses(2, "a run of this name exists")

@@ -14,7 +14,8 @@ MARK = "── next command ──"
 
 # What no two runs have in common: each becomes a word of its own.
 VARYING = (
-    (r"\b(fix|port-to-3-13)-[0-9a-z]{4}\b", r"\1-NAME"),
+    (r"\b\d+\.\d s\b", "SECONDS"),
+    (r"\b(fix|port-to-3-13|edits-by-hand)-[0-9a-z]{4}\b", r"\1-NAME"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
     (r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID"),
     (r"(?m)^(prev +)[0-9a-f]{64}$", r"\1DIGEST"),

@@ -13,7 +13,7 @@ import pygit2
 
 from ledger.api import Ledger
 from ledger.errors import LedgerError
-from ledger.events import PatchApplied, RunStarted
+from ledger.events import tree_after
 from ledger.state import tree_oid
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK, Entry
 
@@ -174,10 +174,7 @@ def recorded_trees(ledger: Ledger, run: str) -> dict[int, str]:
     trees: dict[int, str] = {}
     tree = ""
     for event in ledger.events(run):
-        if isinstance(event, RunStarted):
-            tree = event.base_tree
-        elif isinstance(event, PatchApplied):
-            tree = event.result_tree
+        tree = tree_after(event) or tree
         trees[event.v] = tree
     return trees
 

@@ -238,7 +238,7 @@ def test_an_index_that_cannot_follow_says_what_is_recorded(book: Book, ledger: L
     lock.touch()
     with pytest.raises(ProjectionPending) as caught:
         ledger.record()
-    assert caught.value.event == ledger.runs()[0].run + ":3"
+    assert caught.value.event == ledger.runs()[0].run + ":4"
     lock.unlink()
     assert ledger.record().already
     book.assert_followed(book.write_tree({**edited, b"b.txt": File(b"y\n")}))
@@ -263,7 +263,7 @@ def test_an_odd_place(tmp_path: Path) -> None:
         book.put(b"a.txt", File(b"x\n"))
         assert [drift.path for drift in ledger.status().drift] == [b"a.txt"]
         assert record(book, ledger) == {b"a.txt": "modify"}
-        assert ledger.sql("select count(*) from events").fetchall() == [(2,)]
+        assert ledger.sql("select count(*) from events").fetchall() == [(3,)]
 
 
 def test_no_hook_runs(book: Book, ledger: Ledger) -> None:
@@ -300,18 +300,18 @@ def test_an_edit_taken_back_is_never_brought_back(
     book.path(b"a.txt").write_bytes(b"recorded\n")
     book.path(b"b.txt").unlink()
     book.path(b"new.txt").write_bytes(b"new\n")
-    append = RunLog.applied
+    append = RunLog.append
 
-    def take_back(log: RunLog, *arguments: Any, **options: Any) -> Any:
-        event = append(log, *arguments, **options)
+    def take_back(log: RunLog, *events: Any) -> Any:
+        appended = append(log, *events)
         book.path(b"a.txt").write_bytes(b"one\ntwo\nthree\n")
         book.path(b"b.txt").write_bytes(b"bee\n")
         book.path(b"new.txt").unlink()
         if moment == "crash":
             raise KeyboardInterrupt
-        return event
+        return appended
 
-    monkeypatch.setattr(RunLog, "applied", take_back)
+    monkeypatch.setattr(RunLog, "append", take_back)
     if moment == "crash":
         with pytest.raises(KeyboardInterrupt):
             ledger.record()

@@ -1,145 +1,49 @@
 """A second reader, written from ``docs/format.md`` alone, agrees with the first about everything.
 
-The reader is the part above the line. It imports nothing of the ledger: what it knows is in the document.
+The reader is `second_reader`. It imports nothing of the ledger: what it knows is in the document.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
-import zlib
+import re
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from chronicle import Chronicle, listing, rule
+from chronicle import Files as Contents
+from second_reader import (
+    Damage,
+    Event,
+    Files,
+    accepted_state,
+    accepted_trees,
+    bodies_of,
+    check_runs,
+    definition_of,
+    live_states,
+    open_tickets,
+    read_body,
+    read_durable,
+    read_frames,
+    state_at,
+    tree_of,
+)
+
 from ledger import Actor, Ledger
-from ledger.events import Stamp
+from ledger.events import KINDS, CheckFound, GateMeasured, KnownEvent, Stamp
+from ledger.measurements import FileCoverage, Finding, Report, TestResult
+from ledger.policies import Isolation, PhaseRule, Policy, Rule, Step
+from ledger.store.local import LocalStore
 from patches.errors import HunkMismatch
 
-ZEROS = "0" * 64
-Files = dict[bytes, tuple[str, str]]
-
-
-class Damage(Exception):
-    """The document calls this damage."""
-
-
-class Found(NamedTuple):
-    """A frame: position, hash, what the writer knew to be durable, and the event with its stored bytes."""
-
-    s: int
-    h: str
-    n: int
-    w: int
-    event: dict[str, Any]
-    stored: bytes
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def read_durable(root: Path) -> tuple[int, str]:
-    """See "The directory": 128 bytes, three fields, a CRC; anything else says nothing."""
-    path = root / "durable"
-    fields = path.read_bytes().split() if path.exists() else []
-    if len(fields) != 3 or int(fields[2], 16) != zlib.crc32(fields[0] + b" " + fields[1]):
-        return 0, ZEROS
-    return int(fields[0]), fields[1].decode()
-
-
-def parse_line(line: bytes, position: int, before: str) -> Found | None:
-    """See "Frames": the frame, or None where the line is not the next one."""
-    covered = line[72:]
-    if line[:72] != b'{"h":"%b",' % sha256(b"ledger/1\n" + covered).encode():
-        return None
-    frame = json.loads(line)
-    if list(frame) != ["h", "p", "s", "n", "w", "e"] or (frame["s"], frame["p"]) != (position, before):
-        return None
-    stored = covered.split(b',"e":', 1)[1][:-1]
-    return Found(frame["s"], frame["h"], frame["n"], frame["w"], frame["e"], stored)
-
-
-def read_frames(root: Path) -> list[Found]:
-    """See "What a reader may consume", with what `durable` confirms; raise where it is damage."""
-    if (root / "FORMAT").read_bytes() != b"ledger/1\n":
-        raise Damage("another format")
-    durable, durable_hash = read_durable(root)
-    paths = sorted((root / "log").glob("[0-9]*.jsonl"), key=lambda path: int(path.stem))
-    taken: list[Found] = []
-    for path, following in zip(paths, [int(path.stem) for path in paths[1:]] + [0], strict=True):
-        if int(path.stem) != len(taken) + 1:
-            raise Damage(f"{path.name} follows position {len(taken)}")
-        group: list[Found] = []
-        for line in path.read_bytes().split(b"\n")[:-1]:
-            before = group[-1] if group else taken[-1] if taken else None
-            found = parse_line(line, len(taken) + len(group) + 1, before.h if before else ZEROS)
-            if found is None or (group and found.n != group[-1].n - 1) or found.s == following:
-                break
-            group.append(found)
-            if found.n == 0 and found.s <= durable:
-                taken, group = taken + group, []
-    if len(taken) < durable or (durable and taken[durable - 1].h != durable_hash):
-        raise Damage(f"position {durable} was acknowledged")
-    return taken
-
-
-def check_runs(frames: list[Found]) -> dict[str, list[dict[str, Any]]]:
-    """See "Events", `prev`: the events of each run, its own chain checked."""
-    runs: dict[str, list[dict[str, Any]]] = {}
-    digests: dict[str, str] = {}
-    for frame in frames:
-        event, run = frame.event, frame.event["run"]
-        if event["prev"] != digests.get(run, ZEROS) or event["v"] != len(runs.setdefault(run, [])) + 1:
-            raise Damage(f"{run}:{event['v']}")
-        digests[run] = sha256(b"ledger-event/1\n" + frame.stored)
-        runs[run].append(event)
-    return runs
-
-
-def read_body(root: Path, digest: str) -> bytes:
-    data = (root / "bodies" / digest[:2] / digest).read_bytes()
-    if sha256(data) != digest:
-        raise Damage(digest)
-    return data
-
-
-def path_of(wire: str | dict[str, str]) -> bytes:
-    return wire.encode() if isinstance(wire, str) else base64.b64decode(wire["b64"], validate=True)
-
-
-def bodies_of(event: dict[str, Any]) -> Iterator[str]:
-    """See "Kinds": the fields that name a body."""
-    return (event[name] for name in ("listing", "patch", "note", "reason") if event.get(name))
-
-
-def state_at(root: Path, events: list[dict[str, Any]], v: int) -> tuple[str, Files]:
-    """See "The state at an event": the recorded tree and the files."""
-    files: Files = {}
-    tree = ""
-    for event in events[:v]:
-        if event["kind"] == "run.started/1":
-            tree = event["base_tree"]
-            for line in read_body(root, event["listing"]).split(b"\0")[:-1]:
-                facts, path = line.split(b"\t", 1)
-                mode, _, oid = facts.decode().split(" ")
-                files[path] = (mode, oid)
-        elif event["kind"] == "patch.applied/1":
-            tree = event["result_tree"]
-            for file in event["files"]:
-                if file["operation"] == "rename":
-                    files.pop(path_of(file["old_path"]), None)
-                if "oid" not in file:
-                    files.pop(path_of(file["path"]), None)
-            files |= {path_of(f["path"]): (f["mode"], f["oid"]) for f in event["files"] if "oid" in f}
-        elif "result_tree" in event:
-            raise Damage(f"{event['kind']} changes the tree")
-    return tree, files
-
+FORMAT = Path(__file__).resolve().parents[2] / "docs/format.md"
 
 # ── a ledger to read ─────────────────────────────────────────────────────────────────────────────
 
@@ -178,7 +82,7 @@ new file mode 120000
 
 @pytest.fixture
 def ledger(repo: Path, git: Callable[..., str]) -> Iterator[Ledger]:
-    """Two runs with every kind but the recovery: patches, a refusal, drift, a commit, an end."""
+    """Two runs as commands write them: patches, a refusal, drift, a commit, an end."""
     # A submodule that nobody checked out is an empty directory.
     (repo / "vendor").mkdir()
     git("update-index", "--add", "--cacheinfo", f"160000,{'ab' * 20},vendor", cwd=repo)
@@ -212,16 +116,17 @@ def test_the_second_reader_sees_the_same_events(ledger: Ledger) -> None:
     assert [frame.event for frame in frames] == [
         json.loads(msgspec.json.encode(event)) for *_, event in first
     ]
-    kinds = {"run.started/1", "run.finished/1", "patch.applied/1", "patch.refused/1", "commit.seen/1"}
+    kinds = {"run.started/1", "policy.set/1", "run.finished/1"}
+    kinds |= {"patch.applied/1", "patch.refused/1", "commit.seen/1"}
     assert {frame.event["kind"] for frame in frames} == kinds
 
 
 def test_the_second_reader_checks_the_same_chains(ledger: Ledger) -> None:
-    """Both runs' chains hold, and their groups: a run's first patch is written with its start."""
+    """Both runs' chains hold, and their groups: a start is written with its policy, and with a first patch."""
     frames = read_frames(ledger.path)
     runs = check_runs(frames)
     assert {run: len(events) for run, events in runs.items()} == {head.run: head.v for head in ledger.runs()}
-    assert [frame.n for frame in frames] == [0] * (len(frames) - 2) + [1, 0]
+    assert [frame.n for frame in frames] == [1, 0] + [0] * (len(frames) - 5) + [2, 1, 0]
     assert all(frame.w < frame.s for frame in frames)
 
 
@@ -261,14 +166,13 @@ def test_the_base_listing_is_gits(ledger: Ledger, git: Callable[..., str], repo:
 def test_the_ref_is_what_the_document_says(ledger: Ledger, git: Callable[..., str], repo: Path) -> None:
     """One commit for each change, named by the events alone."""
     for run, events in check_runs(read_frames(ledger.path)).items():
-        changes = [e for e in events if e["kind"] in ("run.started/1", "patch.applied/1")]
+        changes = [e for e in events if "base_tree" in e and e["kind"] != "patch.refused/1"]
         fields = "--format=%T%x00%an%x00%ae%x00%at%x00%cn%x00%ce%x00%ct%x00%B%x01"
         shown = git("log", "--reverse", fields, f"refs/ledger/{run}/events", cwd=repo)
         expected = []
         for event in changes:
             who = ["tester", "agent@ledger.invalid", str(event["at_ns"] // 10**9)]
-            subject = event.get("title", f"{event.get('cause')}: {len(event.get('files', ()))} files")
-            message = f"{subject}\n\nLedger-Event: {run}:{event['v']}\n"
+            message = f"{subject_of(event)}\n\nLedger-Event: {run}:{event['v']}\n"
             tree = event["result_tree"] if "result_tree" in event else event["base_tree"]
             expected.append("\0".join([tree, *who, *who, message]))
         assert [each.lstrip("\n") for each in shown.split("\1")[:-1]] == expected
@@ -315,3 +219,279 @@ def test_both_readers_end_a_segment_where_the_next_begins(ledger: Ledger) -> Non
     assert read_frames(ledger.path) == before
     first = Ledger.open(ledger.path.parent).store.frames()
     assert [frame.h for frame in first] == [frame.h for frame in before]
+
+
+# ── policies, measurements, rollbacks ────────────────────────────────────────────────────────────
+
+LINT = rule(threshold=1.0)
+TESTS = Rule(
+    mode="strict",
+    steps=(
+        Step(command=("pytest", '--ignore="ä\u2028\x7f\x1f\t"'), format="junit", report="{scratch}/r.xml"),
+        Step(command=("true",), paths=("src", "tests"), exit_codes=(0, 5)),
+    ),
+    metric="broken",
+    min_examined=2,
+    env=("TOKEN",),
+    outside=("vendored",),
+)
+COVERED = Rule(
+    mode="strict", steps=(Step(command=("cov",)),), metric="combined", better="higher", fed_by="tests"
+)
+RELEASE = Policy(
+    gates={"lint": LINT, "tests": TESTS, "old": Rule(mode="off", steps=(), metric="x", reason="gone")},
+    phases=PhaseRule(order=True, patches=("P3", "P4")),
+    isolated=Isolation(setup=(("make", "venv"),), link=("node_modules",)),
+    must_exist=("README.md",),
+)
+DEV = Policy(gates={"lint": rule("soft", threshold=1.0)})
+COVERING = Policy(gates={**RELEASE.gates, "cov": COVERED})
+BROKEN: dict[str, Any] = {"metrics": {"broken": 2.0}, "unit": "tests"}
+SOUND: dict[str, Any] = {"metrics": {"broken": 0.0}, "unit": "tests"}
+REPORT = Report(
+    metrics={"broken": 0.0},
+    examined=3,
+    unit="tests",
+    findings=(Finding("E501", "a", 3),),
+    tests=(TestResult("test_a", "passed", 0.5), TestResult("test_b", "xfailed")),
+    files=(FileCoverage("a", 9, 7),),
+)
+
+
+def gated_run(stamp: Stamp) -> Chronicle:
+    """Return a run with every kind that gates have brought: passes, failures, flaky ones, both ways back."""
+    story = Chronicle(stamp, {"a": "0", "d/b": "0", "d.c": "0"})
+    story.set_policy({"release": RELEASE, "dev": DEV}, "dev", source="pyproject.toml")
+    story.enter_phase("P3")
+    first = story.patch({**story.files, "a": "1"})
+    failed = story.measure("lint", LINT, metrics={"findings": 2.0}, verdict="fail", reasons=("too many",))
+    ticket = story.open_ticket("lint", failed)
+    story.set_policy({"release": RELEASE, "dev": DEV}, "release", weakened=())
+    second = story.patch({**story.files, "d/b": "1"}, configures=("d/b",))
+    passed = story.measure("lint", LINT)
+    story.close_ticket("lint", ticket, passed)
+    story.measure("tests", TESTS, problems=("killed",), exit_codes=(None, 0), verdict="inconclusive")
+    story.measure("tests", TESTS, report=story.body(msgspec.json.encode(REPORT)), **SOUND)
+    story.check(CheckFound("must-exist", "README.md", 0), CheckFound("must-not-exist", "d/*", 1, ("d/b",)))
+    story.patch({"a": "1", "d/b": "2"})
+    story.measure("lint", LINT)
+    flaky = [story.measure("tests", TESTS, **facts) for facts in (BROKEN, SOUND)]
+    story.roll_back(second, measured=flaky)
+    story.roll_back(first)
+    story.patch({"a": "1", "d/b": "1", "d.c": "0"}, of=second)
+    story.set_policy({"release": COVERING, "dev": DEV}, "release", weakened=("cov is gone",))
+    story.patch({"a": "2"})
+    story.measure("lint", LINT, tools={"check": "2"}, metrics={"findings": 1.0})
+    story.measure("tests", TESTS, **SOUND)
+    story.measure("cov", COVERED, metrics={"combined": 0.0}, unit="statements")
+    story.rebase({"a": "3", "e": "0"})
+    story.patch({"a": "2", "e": "0"}, cause="rebase", of=story.v - 5)
+    story.roll_back(story.live[0].v)
+    story.patch({"a": "2"}, cause="drift", of=None)
+    story.finish(final=True)
+    return story
+
+
+@pytest.fixture
+def gated(make_repo: Callable[..., Path], git: Callable[..., str], stamp: Stamp) -> Iterator[Ledger]:
+    """That run in a repository that has its trees."""
+    root = make_repo({"a": b"0"}, name="gated")
+    story = gated_run(stamp)
+    for files in story.contents.values():
+        write_tree(git, root, files)
+    with Ledger.open(root, stamp=stamp) as ledger:
+        story.write_to(LocalStore.open(ledger.path, stamp, create=True))
+        yield ledger
+
+
+def write_tree(git: Callable[..., str], root: Path, files: Contents) -> str:
+    """Have the real git store a tree and return its oid."""
+    for text in files.values():
+        git("hash-object", "-w", "--stdin", cwd=root, input=text.encode())
+    index = {"cwd": root, "input": listing(files)}
+    git("read-tree", "--empty", cwd=root)
+    git("update-index", "-z", "--index-info", **index)
+    return git("write-tree", cwd=root)
+
+
+def events_of(ledger: Ledger) -> list[Event]:
+    (events,) = check_runs(read_frames(ledger.path)).values()
+    return events
+
+
+def test_every_kind_is_read(gated: Ledger, ledger: Ledger) -> None:
+    """The two ledgers have every kind but the recovery, and each event is what the first reader has."""
+    events = events_of(gated)
+    assert events == [json.loads(msgspec.json.encode(event)) for event in gated.events()]
+    kinds = {event["kind"] for event in (*events, *(frame.event for frame in read_frames(ledger.path)))}
+    assert kinds == KINDS - {"ledger.recovered/1"}
+
+
+def test_the_states_of_rollbacks_and_rebases(gated: Ledger, git: Callable[..., str], stamp: Stamp) -> None:
+    """At each version: Git's own tree, the first reader's files, and SQL's; a rollback's are those of its goal."""
+    events, contents = events_of(gated), gated_run(stamp).contents
+    for v in range(1, len(events) + 1):
+        tree, files = state_at(gated.path, events, v)
+        state = gated.state(f"port:{v}")
+        assert (state.recorded_tree, as_text(state.files)) == (tree, files)
+        assert in_sql(gated, "state_at", v) == files
+        assert tree_of(files) == tree == git("rev-parse", f"{tree}^{{tree}}", cwd=gated.repository.work_dir)
+        if events[v - 1]["kind"] == "patch.rolled_back/1":
+            assert files == state_at(gated.path, events, events[v - 1]["to_v"])[1]
+            assert events[v - 1]["patches"] == [
+                at for at, _ in live_states(events, v - 1) if at > events[v - 1]["to_v"]
+            ]
+        if v in contents:
+            assert tree == write_tree(git, gated.path.parents[1], contents[v])
+
+
+def in_sql(ledger: Ledger, macro: str, v: int) -> Files:
+    rows = ledger.sql(f"select mode, oid, path_bytes from {macro}('port', $v)", {"v": v}).fetchall()
+    return {path: (mode, oid) for mode, oid, path in rows}
+
+
+def test_the_accepted_state_at_every_version(gated: Ledger) -> None:
+    """The document's rules, the first reader's fold and SQL name the same state, and its files."""
+    events = events_of(gated)
+    seen: list[int] = []
+    for v in range(1, len(events) + 1):
+        history = gated.history(f"port:{v}")
+        at, tree = accepted_state(events, v)
+        assert history.accepted == (at, tree)
+        assert history.live == live_states(events, v)
+        assert in_sql(gated, "accepted_at", v) == state_at(gated.path, events, at)[1]
+        assert tree_of(state_at(gated.path, events, at)[1]) == tree
+        assert (
+            history.phase == ([e["phase"] for e in events[:v] if e["kind"] == "phase.entered/1"] or [""])[-1]
+        )
+        assert {gate: ticket.v for gate, ticket in history.tickets.items()} == open_tickets(events[:v])
+        seen += [at] if at not in seen else []
+    assert [events[at - 1]["kind"].partition("/")[0] for at in seen] == [
+        "run.started",  # nothing yet
+        "patch.applied",  # accepted
+        "patch.applied",  # taken away, and again: the same tree
+        "patch.applied",  # under the policy with coverage
+        "run.rebased",
+        "patch.applied",  # a tree that was accepted before the rebase
+    ]
+
+
+@pytest.mark.parametrize("profile", ["release", "dev"])
+def test_what_a_profile_would_have_accepted(gated: Ledger, profile: str) -> None:
+    """Of the last policy, as if it had been in force all along; SQL has it with the event that decided."""
+    events = events_of(gated)
+    profiles = [event["profiles"] for event in events if event["kind"] == "policy.set/1"][-1]
+    accepted = accepted_trees(events, len(events), profiles[profile])
+    live = {at for at, _ in live_states(events, len(events))}
+    states = [
+        (event["v"], event.get("result_tree", event.get("base_tree"))) for event in events if changes(event)
+    ]
+    wanted = [(v, tree, accepted[tree], v in live) for v, tree in states if tree in accepted]
+    rows = gated.sql("select v, tree, accepted_by, live from accepted_under('port', $p)", {"p": profile})
+    assert rows.fetchall() == wanted
+    assert bool(wanted) == (profile == "release")
+
+
+def changes(event: Event) -> bool:
+    """Tell whether an event makes a state of its own."""
+    return event["kind"] in ("run.started/1", "patch.applied/1", "run.rebased/1")
+
+
+def test_the_definition_is_the_documents(gated: Ledger) -> None:
+    """From the bytes as they are stored, whatever characters a command has."""
+    for event in events_of(gated):
+        if event["kind"] == "policy.set/1":
+            for profile, policy in event["profiles"].items():
+                first = gated.event(f"port:{event['v']}")
+                for name, each in policy["gates"].items():
+                    assert definition_of(each) == first.profiles[profile].gates[name].definition  # type: ignore[union-attr]
+
+
+def test_a_report_is_the_documents(gated: Ledger) -> None:
+    """A body of JSON; what is missing has the default that the document names."""
+    (event,) = (each for each in gated.events() if isinstance(each, GateMeasured) and each.report)
+    report = json.loads(read_body(gated.path, str(event.report)))
+    assert report["findings"] == [{"rule": "E501", "path": "a", "line": 3}]
+    assert report["tests"][1] == {"name": "test_b", "outcome": "xfailed"}
+    assert msgspec.convert(report, Report) == REPORT
+
+
+def test_the_refs_of_rollbacks_and_rebases(gated: Ledger, git: Callable[..., str]) -> None:
+    """One chain: each change follows the one before, and the accepted ref names one of its commits."""
+    from ledger.projections.refs import RunRef
+
+    events, root = events_of(gated), gated.path.parents[1]
+    ref = RunRef(gated.repository, "port")
+    ref.project(gated.events())
+    ref.project_accepted(gated.history().accepted.v)
+    log = ("log", "--reverse", "--topo-order", "--format=%T%x00%B%x01", "refs/ledger/port/events")
+    assert [each.lstrip("\n") for each in git(*log, cwd=root).split("\1")[:-1]] == [
+        f"{event.get('result_tree', event['base_tree'])}\0{subject_of(event)}\n\nLedger-Event: port:{event['v']}\n"
+        for event in events
+        if "base_tree" in event
+    ]
+    at, tree = accepted_state(events, len(events))
+    said = git("show", "--no-patch", "--format=%T %B", "refs/ledger/port/accepted", cwd=root)
+    assert said.split()[0] == tree
+    assert said.split()[-1] == f"port:{at}"
+    git("merge-base", "--is-ancestor", "refs/ledger/port/accepted", "refs/ledger/port/events", cwd=root)
+
+
+def subject_of(event: Event) -> str:
+    """See "Git refs": the first line of a commit's message."""
+    files = f"{len(event.get('files', ()))} files"
+    match event["kind"]:
+        case "run.started/1":
+            return event["title"]
+        case "patch.applied/1":
+            return f"{event['cause']}: {files}"
+        case "patch.rolled_back/1":
+            return f"rollback to {event['run']}:{event['to_v']}: {files}"
+        case _:
+            return f"rebase onto {event['head']}: {files}"
+
+
+# ── the document's tables ────────────────────────────────────────────────────────────────────────
+
+COMMON = {"kind", "id", "run", "v", "prev", "at_ns", "actor"}
+
+
+def table_after(heading: str) -> list[list[str]]:
+    """Return the rows of the first table below a heading or words of the document."""
+    text = FORMAT.read_text("utf-8")
+    assert text.count(heading) == 1, heading
+    rows: list[list[str]] = []
+    for line in text[text.index(heading) + len(heading) :].splitlines():
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+        elif rows or line.startswith("#"):
+            break
+    return rows[2:]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_document_has_every_field_of_every_kind(kind: str) -> None:
+    """A table for each kind names its fields, no more and no less."""
+    decoder = msgspec.inspect.type_info(KnownEvent)
+    assert isinstance(decoder, msgspec.inspect.UnionType)
+    (found,) = (each for each in decoder.types if getattr(each, "tag", None) == kind)
+    fields = {field.encode_name for field in found.fields} - COMMON  # type: ignore[union-attr]
+    named = {name for row in table_after(f"\n### `{kind}`\n") for name in re.findall(r"`(\w+)`", row[0])}
+    assert named == fields
+
+
+@pytest.mark.parametrize(
+    "kind", [Policy, Rule, Step, PhaseRule, Isolation, Report, Finding, TestResult, FileCoverage]
+)
+def test_the_document_has_every_default(kind: type[msgspec.Struct]) -> None:
+    """Names, their order, and what a field that is left out means."""
+    heading = "\n## Reports\n" if kind is Report else f"\n`{kind.__name__}`"
+    documented = [(row[0].strip("`"), row[1].strip("`")) for row in table_after(heading)]
+    fields = msgspec.structs.fields(kind)
+    defaults = ["" if f.required else msgspec.json.encode(default_of(f)).decode() for f in fields]
+    assert documented == [(f.encode_name, default) for f, default in zip(fields, defaults, strict=True)]
+
+
+def default_of(field: msgspec.structs.FieldInfo) -> Any:
+    made = field.default_factory
+    return field.default if made is msgspec.NODEFAULT else made()

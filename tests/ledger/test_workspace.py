@@ -68,12 +68,12 @@ def kinds(ledger: Ledger, run: str | None = None) -> list[str]:
 
 
 def test_the_first_patch_starts_a_run_in_the_same_group(book: Book, ledger: Ledger) -> None:
-    """Run and patch appear together: there is no moment with a run that holds nothing."""
+    """Run, policy and patch appear together: there is no moment with a run that holds nothing."""
     applied = ledger.apply(patch_to(book, b"a.txt", b"uno\n"), source="dir/fix-it.diff")
     assert applied.started.startswith("fix-it-")
-    assert applied.event == f"{applied.started}:2"
-    assert kinds(ledger) == ["run.started", "patch.applied"]
-    assert [frame.n for frame in ledger.store.frames()] == [1, 0]
+    assert applied.event == f"{applied.started}:3"
+    assert kinds(ledger) == ["run.started", "policy.set", "patch.applied"]
+    assert [frame.n for frame in ledger.store.frames()] == [2, 1, 0]
 
 
 def test_a_refused_patch_without_a_run_leaves_nothing(book: Book, ledger: Ledger) -> None:
@@ -89,12 +89,12 @@ def test_a_refused_patch_in_a_run_is_an_event(book: Book, ledger: Ledger) -> Non
     bad = patch_to(book, b"a.txt", b"x\n", {**BASE, b"a.txt": File(b"other\n")})
     with pytest.raises(HunkMismatch, match="hunk 1 of 1") as caught, ledger.run("try", name="try") as run:
         run.apply(bad, source="bad.diff")
-    event = ledger.event("try:2")
+    event = ledger.event("try:3")
     assert isinstance(event, PatchRefused)
     assert ledger.body(event.patch) == bad
     assert ledger.body(event.reason).decode() == str(caught.value)
     assert (event.error, event.source) == ("HunkMismatch", "bad.diff")
-    assert caught.value.__notes__ == ["recorded as try:2"]
+    assert caught.value.__notes__ == ["recorded as try:3"]
     book.assert_followed(book.write_tree(BASE))
 
 
@@ -104,14 +104,14 @@ def test_what_is_no_patch_is_not_recorded(book: Book, ledger: Ledger, data: byte
     run = ledger.run("try")
     with pytest.raises((EmptyPatch, PatchSyntaxError)):
         run.apply(data)
-    assert kinds(ledger) == ["run.started"]
+    assert kinds(ledger) == ["run.started", "policy.set"]
 
 
 def test_a_run_context_finishes_at_the_end_and_stays_open_on_an_exception(ledger: Ledger) -> None:
     """After an exception one can look and go on."""
     with ledger.run("good", name="good"):
         pass
-    assert kinds(ledger, "good") == ["run.started", "run.finished"]
+    assert kinds(ledger, "good") == ["run.started", "policy.set", "run.finished"]
     with pytest.raises(ZeroDivisionError), ledger.run("bad", name="bad"):
         raise ZeroDivisionError
     assert ledger.current_run().name == "bad"
@@ -133,7 +133,7 @@ def test_a_finished_run_takes_nothing_more(book: Book, ledger: Ledger) -> None:
     for write in (lambda: run.apply(patch_to(book, b"a.txt", b"x\n")), run.record, run.finish):
         with pytest.raises(NoRun):
             write()
-    assert kinds(ledger, "second") == ["run.started"]
+    assert kinds(ledger, "second") == ["run.started", "policy.set"]
 
 
 @pytest.mark.parametrize("name", ["ledger", "Upper", "1st", "a b", "a..b", "x.lock", "a/b", "x" * 80, "-x"])
@@ -169,7 +169,7 @@ def test_already_applied_changes_nothing(book: Book, ledger: Ledger) -> None:
     again = ledger.apply(fix)
     assert again.already
     assert (again.event, again.tree, again.files) == (first.event, first.tree, ())
-    assert len(list(ledger.store.frames())) == 2
+    assert len(list(ledger.store.frames())) == 3
 
 
 def test_a_change_of_mode_that_is_there_already(book: Book, ledger: Ledger) -> None:
@@ -179,7 +179,7 @@ def test_a_change_of_mode_that_is_there_already(book: Book, ledger: Ledger) -> N
     first = ledger.apply(patch)
     again = ledger.apply(patch)
     assert (again.already, again.event, again.tree) == (True, first.event, first.tree)
-    assert kinds(ledger) == ["run.started", "patch.applied"]
+    assert kinds(ledger) == ["run.started", "policy.set", "patch.applied"]
 
 
 def test_already_in_head_starts_no_run(book: Book, ledger: Ledger) -> None:
@@ -237,7 +237,7 @@ def test_a_projection_that_cannot_follow_is_finished_by_the_next_command(
 
     with monkeypatch.context() as patched:
         patched.setattr(WorkTree, "publish", refuse)
-        with pytest.raises(ProjectionPending, match=f"{first.started}:3 is recorded"):
+        with pytest.raises(ProjectionPending, match=f"{first.started}:4 is recorded"):
             ledger.apply(patch_to(book, b"a.txt", b"x\n"))
     assert book.work_files()[b"a.txt"] == BASE[b"a.txt"]
     assert ledger.status().pending
@@ -256,9 +256,9 @@ def test_a_commit_of_the_candidate_is_seen(book: Book, ledger: Ledger) -> None:
     book.git("commit", "--quiet", "-m", "candidate")
     ledger.apply(patch_to(book, b"b.txt", b"y\n"))
     seen = [event for event in ledger.events() if isinstance(event, CommitSeen)]
-    assert [(event.commit, event.state_v) for event in seen] == [(book.line("rev-parse", "HEAD"), 2)]
+    assert [(event.commit, event.state_v) for event in seen] == [(book.line("rev-parse", "HEAD"), 3)]
     assert seen[0].tree == applied.tree
-    assert kinds(ledger) == ["run.started", "patch.applied", "commit.seen", "patch.applied"]
+    assert kinds(ledger) == ["run.started", "policy.set", "patch.applied", "commit.seen", "patch.applied"]
 
 
 def test_an_amended_message_is_seen_and_amended_content_is_a_move(book: Book, ledger: Ledger) -> None:
@@ -267,7 +267,7 @@ def test_an_amended_message_is_seen_and_amended_content_is_a_move(book: Book, le
     book.git("commit", "--quiet", "-m", "candidate")
     book.git("commit", "--quiet", "--amend", "-m", "better words")
     ledger.apply(patch_to(book, b"b.txt", b"y\n"))
-    assert kinds(ledger)[2:] == ["commit.seen", "patch.applied"]
+    assert kinds(ledger)[3:] == ["commit.seen", "patch.applied"]
     book.put(b"b.txt", File(b"zzz\n"))
     book.git("commit", "--quiet", "--amend", "--all", "-m", "amended")
     book.put(b"b.txt", File(b"other still\n"))
@@ -296,8 +296,8 @@ def test_record_explains_a_commit_made_by_hand(book: Book, ledger: Ledger) -> No
     book.git("commit", "--quiet", "--all", "-m", "by hand")
     applied = ledger.record(note="by hand")
     assert applied.tree == book.line("rev-parse", "HEAD^{tree}")
-    assert kinds(ledger) == ["run.started", "patch.applied", "commit.seen"]
-    assert ledger.event("work:3").state_v == 2  # type: ignore[union-attr]
+    assert kinds(ledger) == ["run.started", "policy.set", "patch.applied", "commit.seen"]
+    assert ledger.event("work:4").state_v == 3  # type: ignore[union-attr]
 
 
 def test_a_detached_head_is_no_branch(book: Book, ledger: Ledger) -> None:
@@ -461,7 +461,7 @@ def test_deleted_refs_of_finished_runs_come_back(book: Book, ledger: Ledger) -> 
 def test_cache_and_staging_may_go_at_any_time(book: Book, ledger: Ledger, reopen: bool) -> None:
     """Nothing in them is needed, whoever has the ledger open."""
     ledger.apply(patch_to(book, b"a.txt", b"x\n"))
-    assert ledger.sql("select count(*) from events").fetchall() == [(2,)]
+    assert ledger.sql("select count(*) from events").fetchall() == [(3,)]
     for name in ("cache", "staging"):
         shutil.rmtree(ledger.path / name)
     if reopen:
@@ -469,7 +469,7 @@ def test_cache_and_staging_may_go_at_any_time(book: Book, ledger: Ledger, reopen
         ledger = Ledger.open(book.root)
     assert ledger.status().run is not None
     ledger.apply(patch_to(book, b"b.txt", b"y\n"))
-    assert ledger.sql("select count(*) from events").fetchall() == [(3,)]
+    assert ledger.sql("select count(*) from events").fetchall() == [(4,)]
     assert damage(ledger) == []
 
 

@@ -22,7 +22,10 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.code:>3}  {code.meaning}" fo
 
 
 _MODULES = {
-    "ledger.cli.writing": ("apply", "record", "run"),
+    "ledger.cli.patching": ("apply", "record", "undo"),
+    "ledger.cli.moving": ("mv", "canonicalize"),
+    "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
+    "ledger.cli.running": ("run", "commit"),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "verify", "path"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -53,9 +53,13 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
     # Imported here: `ledger --help` needs none of it.
     from ingestion.errors import IngestionError
     from ledger import errors
+    from ledger.gates.reports.errors import ReportUnreadable
     from patches import errors as patch_errors
     from patches import worktree_errors
+    from patches.canonicalization import PlanSyntaxError
     from patches.diff import DiffFailed
+    from patches.globs import BadGlob
+    from patches.moves import GitmodulesFailed
     from patches.packs import PackFailed
 
     yield from (
@@ -70,19 +74,33 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.NotOwned, PROTECTED),
         (errors.DirectoryInUse, PROTECTED),
         (errors.QueryForbidden, PROTECTED),
+        (errors.PhaseForbids, PROTECTED),
+        (errors.NotCandidate, PROTECTED),
+        (errors.DriftInTheWay, PROTECTED),
+        (errors.OnlyCandidate, PROTECTED),
+        (errors.NotFinal, REJECTED),
         (errors.UnknownReference, NOT_APPLIED),
         (errors.NoLedger, NOT_APPLIED),
+        (errors.NothingToCommit, NOT_APPLIED),
+        (errors.NothingToUndo, NOT_APPLIED),
+        (errors.RebaseStopped, NOT_APPLIED),
+        (errors.ChecksFailed, NOT_APPLIED),
+        (errors.StalePlan, NOT_APPLIED),
+        (ReportUnreadable, INCONCLUSIVE),
         (errors.LedgerError, USAGE),
         (worktree_errors.IndexLocked, TRY_AGAIN),
         (worktree_errors.FilterFailed, INPUT_OUTPUT),
         (worktree_errors.WorkTreeError, PROTECTED),
         (patch_errors.UnsafePath, PROTECTED),
+        (BadGlob, USAGE),
+        (PlanSyntaxError, USAGE),
         (patch_errors.PatchError, NOT_APPLIED),
         (click.UsageError, USAGE),
         (click.Abort, INTERRUPTED),
         (KeyboardInterrupt, INTERRUPTED),
         (DiffFailed, INPUT_OUTPUT),
         (PackFailed, INPUT_OUTPUT),
+        (GitmodulesFailed, INPUT_OUTPUT),
         (IngestionError, INPUT_OUTPUT),
         (OSError, INPUT_OUTPUT),
     )
@@ -102,9 +120,9 @@ _HINTS = {
     "MissingBinary": "make the patch with its binary content: `git diff --binary --full-index > fix.diff`",
     "HunkMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
     "ContentMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
-    "MissingFile": "`ledger state` lists the files there are; a patch names them from the repository's top",
-    "AlreadyExists": "`ledger state` lists the files there are; a patch that adds one expects none",
-    "WrongMode": "`ledger state` lists the modes there are",
+    "MissingFile": "`ledger state --candidate` lists the files; a patch names them from the repository's top",
+    "AlreadyExists": "`ledger state --candidate` lists the files; a patch that adds one expects none",
+    "WrongMode": "`ledger state --candidate` lists the modes there are",
     "OverlappingParts": "cut the patch in two and apply them in turn: `ledger apply one.diff two.diff`",
     "UnsafePath": "nothing was written; `git apply --numstat FILE` lists the paths that a patch names",
     "DirtyPath": "take your edits in with `ledger record`, or put them aside with `git stash`",
@@ -114,6 +132,16 @@ _HINTS = {
     "IndexLocked": 'when no other git command runs: `rm "$(git rev-parse --git-path index.lock)"`',
     "FilterFailed": "`git config --get-regexp ^filter` lists the commands that convert files",
     "IndexUnreadable": "`git read-tree HEAD` makes the index again",
+    "BadSource": "`ledger state --candidate` lists the files; yours are taken in with `ledger record`",
+    "DestinationExists": "name another one, or overwrite the file: `ledger mv --force SOURCE DESTINATION`",
+    "CannotOverwrite": "`ledger state --candidate` lists what is there; name another destination",
+    "NoDirectory": "a directory exists once a file is in it; without the last slash: `ledger mv FILE NAME`",
+    "IntoItself": "name a destination outside: `ledger mv DIR OTHER`",
+    "SameTarget": "move them one by one, each to a name of its own: `ledger mv SOURCE NAME`",
+    "OverlappingSources": "name each file once: `ledger mv DIR DESTINATION` moves all that is in it",
+    "BadGlob": "globs are those of Git, from the repository's top: `git ls-files ':(glob)GLOB'` tries one",
+    "PlanSyntaxError": "make the plan again: `ledger canonicalize --plan FILE`",
+    "PlanRefused": "a path of it is not there any more; make it again: `ledger canonicalize --plan FILE`",
 }
 """What helps, for the errors of the engine, which knows no `ledger` command."""
 

@@ -41,7 +41,10 @@ def write_rows(columns: Sequence[str], rows: Iterable[Row], style: str) -> None:
         writer.writerows([[show_text(value) for value in row] for row in rows])
     else:
         texts = [[show_text(value) for value in row] for row in rows]
-        numeric = [all(isinstance(v, int | float) for v in column) for column in zip(*rows, strict=True)]
+        numeric = [
+            all(isinstance(v, int | float) and not isinstance(v, bool) for v in column)
+            for column in zip(*rows, strict=True)
+        ]
         click.echo(_layout(columns, texts, numeric or [False] * len(columns), markdown=style == "markdown"))
 
 

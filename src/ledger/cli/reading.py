@@ -11,13 +11,14 @@ import click
 
 from ledger.cli.failures import DAMAGED
 from ledger.cli.output import count_of, format_options, show_text, write_record, write_rows
+from ledger.cli.session import open_ledger, say
 from ledger.cli.times import show_time
-from ledger.cli.writing import open_ledger, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ledger.events import AnyEvent, FileRecord
+    from ledger.status import Status
 
 
 @click.command()
@@ -37,6 +38,16 @@ def status(style: str) -> None:
         "head": found.head_commit,
         "pending": found.pending,
         "drift": drift,
+        "phase": None if head is None else head.phase or None,
+        "profile": None if head is None else head.profile,
+        "accepted": None if found.accepted is None else found.accepted.tree,
+        "accepted_event": None
+        if head is None or found.accepted is None
+        else f"{head.run}:{found.accepted.v}",
+        "tickets": found.tickets,
+        "configuration": found.configuration or None,
+        "notes": found.notes,
+        "head_moved": found.head_moved,
     }
     if style != "table":
         write_record(record, style)
@@ -47,14 +58,41 @@ def status(style: str) -> None:
         events = count_of(head.v, "event")
         click.echo(f"run {head.run} ({show_text(head.title)}), {events}, last {head.run}:{head.v}")
         click.echo(f"candidate tree {found.candidate[:12]}, base {head.base_tree[:12]}")
+        _echo_standing(found)
     if found.pending:
         click.echo("the work tree is behind the log after a crash; the next writing command finishes it")
     if drift:
-        click.echo("edited past the ledger (`ledger record` takes it in):")
+        remedy = "" if found.head_moved else " (`ledger record` takes it in)"
+        click.echo(f"edited past the ledger{remedy}:")
         for line in drift:
             click.echo(f"  {line}")
     else:
         click.echo("the work tree is the candidate tree")
+
+
+def _echo_standing(found: Status) -> None:
+    """Print how the open run stands with its gates."""
+    from ledger.operations.notes import one_line
+    from ledger.policies import PHASE_NAMES
+
+    head, accepted = found.run, found.accepted
+    assert head is not None
+    if head.phase:
+        click.echo(f"phase {head.phase}, {PHASE_NAMES.get(head.phase, '')}")
+    if accepted is None:
+        click.echo(f"profile {head.profile}, nothing accepted yet")
+    elif accepted.tree == found.candidate:
+        click.echo(f"profile {head.profile}, the candidate is accepted")
+    else:
+        click.echo(f"profile {head.profile}, accepted {head.run}:{accepted.v}, tree {accepted.tree[:12]}")
+    if found.head_moved:
+        click.echo("HEAD is at a commit that the run does not explain (`ledger run rebase`)")
+    if found.tickets:
+        click.echo(f"open tickets: {', '.join(found.tickets)} (`ledger tickets`)")
+    if found.configuration:
+        click.echo(f"{one_line(found.configuration)} (`ledger policy diff`)")
+    for note in found.notes:
+        click.echo(f"note: {note}")
 
 
 @click.command()
@@ -86,21 +124,63 @@ def _summary(event: AnyEvent) -> str:
     """Return what an event says, in a few words."""
     from ledger import events
 
-    if isinstance(event, events.RunStarted):
-        return f"{event.title} (base {event.base_tree[:12]})"
-    if isinstance(event, events.PatchApplied):
-        added, removed = sum(f.added for f in event.files), sum(f.removed for f in event.files)
-        source = f"{event.source}: " if event.source else ""
-        return f"{event.cause}: {source}{count_of(len(event.files), 'file')}, +{added} -{removed}"
-    if isinstance(event, events.PatchRefused):
-        return f"{event.source}: {event.error}"
-    if isinstance(event, events.CommitSeen):
-        return f"commit {event.commit[:12]} is the state at {event.state_v}"
-    if isinstance(event, events.RunFinished):
-        return f"tree {event.tree[:12]}"
-    if isinstance(event, events.LedgerRecovered):
-        return f"{event.size_bytes} bytes of an unfinished append set aside"
-    return "a kind that this version does not know"
+    said = "a kind that this version does not know"
+    match event:
+        case events.RunStarted():
+            said = f"{event.title} (base {event.base_tree[:12]})"
+        case events.PatchApplied():
+            added, removed = sum(f.added for f in event.files), sum(f.removed for f in event.files)
+            source = f"{event.source}: " if event.source else ""
+            again = f" (takes {event.run}:{event.of} again)" if event.of else ""
+            said = f"{event.cause}: {source}{count_of(len(event.files), 'file')}, +{added} -{removed}{again}"
+        case events.PatchRefused():
+            said = f"{event.source}: {event.error}"
+        case events.PatchRolledBack():
+            said = f"back to {event.to_v}, without {_list(event.patches)}"
+        case events.RunRebased():
+            said = f"onto {event.head[:12]}" + (f", without {_list(event.dropped)}" if event.dropped else "")
+        case events.CommitSeen():
+            said = f"commit {event.commit[:12]} is the state at {event.state_v}"
+        case events.RunFinished():
+            said = f"{'final, ' if event.final else ''}tree {event.tree[:12]}"
+        case events.LedgerRecovered():
+            said = f"{event.size_bytes} bytes of an unfinished append set aside"
+        case events.UnknownEvent():
+            pass
+        case _:
+            said = _gate_summary(event)
+    return said
+
+
+def _gate_summary(event: AnyEvent) -> str:
+    from ledger import events
+    from ledger.operations.notes import one_line
+    from ledger.policies import PHASE_NAMES
+
+    said = ""
+    match event:
+        case events.PhaseEntered():
+            said = f"{event.phase} {PHASE_NAMES.get(event.phase, '')}".rstrip()
+        case events.PolicySet():
+            less = one_line("; ".join(event.weakened))
+            weaker = f"; asks for less: {less}" if less else ""
+            said = f"{event.profile}, strict: {', '.join(event.policy.strict) or 'nothing'}{weaker}"
+        case events.GateMeasured():
+            why = f": {event.reasons[0]}" if event.reasons else ""
+            said = f"{event.gate} {event.verdict}, state {event.state_v}{why}"
+        case events.TicketOpened():
+            said = f"{event.gate} failed at {event.measured_v}"
+        case events.TicketClosed():
+            said = f"{event.gate} passed at {event.measured_v}, fixed by {event.fixed_v}"
+        case events.ChecksVerified():
+            said = f"{event.outcome}, {count_of(len(event.checks), 'check')}, state {event.state_v}"
+        case _:
+            pass
+    return said
+
+
+def _list(versions: Sequence[int]) -> str:
+    return ", ".join(map(str, versions))
 
 
 @click.command()
@@ -110,12 +190,14 @@ def show(event: str, style: str) -> None:
     """Show one event: its facts, its files, its note and its patch."""
     import msgspec
 
-    from ledger.events import PatchApplied
+    from ledger.events import RunStarted, TreeEvent
 
     ledger = open_ledger()
     found = ledger.event(event)
     record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_time(found.at_ns)}
-    texts = {name: record[name] for name in ("patch", "note", "reason") if record.get(name)}
+    texts = {
+        name: record[name] for name in ("patch", "note", "reason", "waived", "output") if record.get(name)
+    }
     bodies = {name: ledger.body(str(digest)) for name, digest in texts.items()}
     if style != "table":
         shown = {f"{name}_text": data.decode("utf-8", "backslashreplace") for name, data in bodies.items()}
@@ -123,7 +205,7 @@ def show(event: str, style: str) -> None:
         return
     record.pop("files", None)
     write_record(record, style)
-    if isinstance(found, PatchApplied):
+    if isinstance(found, TreeEvent) and not isinstance(found, RunStarted):
         click.echo()
         _write_files(found.files)
     for name, data in bodies.items():
@@ -197,27 +279,45 @@ def _query_text(query: str) -> str:
 
     if query == "-":
         return sys.stdin.read()
-    if (query.endswith(".sql") and " " not in query) or Path(query).is_file():
+    if (query.endswith(".sql") and " " not in query) or _names_file(query):
         return read_text(Path(query))[0]
     return query
 
 
+def _names_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        # A statement can be longer than any name, or hold a NUL.
+        return False
+
+
 @click.command()
 @click.option("--at", "event", default="@", help="The event; by default the latest.", show_default=True)
+@click.option("--candidate", is_flag=True, help="Every patch by then, accepted or not.")
 @format_options
-def state(event: str, style: str) -> None:
-    """List mode, oid and path of every file at an event.
+def state(event: str, candidate: bool, style: str) -> None:
+    """List mode, oid and path of every file of the accepted state at an event.
 
-    The files are folded from the log and checked against the tree that the event recorded.
+    That is the newest state on which every strict gate had passed by then, or the run's base; with
+    --candidate, the state with every patch. The files are folded from the log and checked against the
+    tree that the event recorded.
     """
     from patches.errors import show_path
 
-    found = open_ledger().state(event)
+    ledger = open_ledger()
+    found = ledger.state(event) if candidate else ledger.accepted_state(event)
     rows = [
         (f"{entry.mode:06o}", entry.oid.hex(), show_path(path)) for path, entry in sorted(found.files.items())
     ]
     write_rows(("mode", "oid", "path"), rows, style)
-    say(f"{found.run}:{found.v}, {count_of(len(rows), 'file')}, tree {found.recorded_tree}")
+    what = "candidate" if candidate else "accepted"
+    say(f"{what} {found.run}:{found.v}, {count_of(len(rows), 'file')}, tree {found.recorded_tree}")
+    if not candidate:
+        run, v = ledger.resolve(event)
+        ahead = len(ledger.history(f"{run}:{v}").unaccepted)
+        if ahead:
+            say(f"the candidate is {count_of(ahead, 'state')} ahead: --candidate lists it")
 
 
 @click.command()

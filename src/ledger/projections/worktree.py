@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ledger.events import AnyEvent, FileRecord, PatchApplied, changes_paths, parse_path
+from ledger.events import AnyEvent, FileRecord, RunStarted, TreeEvent, changes_paths, parse_path
 from patches.model import Entry
 from patches.touches import Touch
 
@@ -24,7 +24,7 @@ def pending_touches(events: Iterable[AnyEvent]) -> list[Touch]:
     """Return the net change of several events: per path the first content before and the last after."""
     net: dict[bytes, Touch] = {}
     for event in events:
-        if isinstance(event, PatchApplied):
+        if isinstance(event, TreeEvent) and not isinstance(event, RunStarted):
             for touch in touches(event.files):
                 first = net.get(touch.path)
                 net[touch.path] = touch if first is None else Touch(touch.path, first.old, touch.new)

@@ -19,15 +19,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from ledger.frames import Cursor, Frame
-from ledger.query.rows import PATH_COLUMNS, TABLES, Rows, Table, rows_of
+from ledger.measurements import Report
+from ledger.query.rows import Rows, rows_of
+from ledger.query.tables import PATH_COLUMNS, TABLES, Table
 from ledger.store.local import LocalStore
 from ledger.store.segments import Place
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LAYOUT = 2
+LAYOUT = 3
 """Part of every file's name: another layout never meets these files."""
 
 TAIL_ROWS = 20_000
@@ -98,6 +102,8 @@ class Cache:
             end = place
         rows = rows_of(frames)
         self._add_listings(connection, rows, len(shards))
+        for run, v, digest in rows.reports:
+            rows.add_report(run, v, msgspec.json.decode(self._store.read_body(digest), type=Report))
         if len(rows) > TAIL_ROWS and end is not None:
             shard = self._publish(connection, rows, shards, end)
             if shard is not None:

@@ -7,20 +7,27 @@ become 20-byte blobs; paths travel as indexes into `Rows.paths`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import TypeAlias
 
 import msgspec
 
 from ledger.events import (
     AnyEvent,
+    GateMeasured,
     PatchApplied,
     PatchRefused,
+    PatchRolledBack,
+    PolicySet,
     RunStarted,
+    TreeEvent,
     changes_paths,
     parse_path,
+    tree_after,
 )
 from ledger.frames import Frame
+from ledger.measurements import Report
+from ledger.query.tables import TABLES, Table
 from ledger.state import parse_listing
 from patches.errors import show_path
 from patches.model import Entry
@@ -28,66 +35,6 @@ from patches.model import Entry
 Row: TypeAlias = list[object]
 
 _COMMON = ("kind", "id", "run", "v", "prev", "at_ns", "actor", "files")
-
-
-class Table(NamedTuple):
-    """A table's columns: name → (type in the JSON, SQL expression that makes the stored value)."""
-
-    name: str
-    columns: Mapping[str, tuple[str, str]]
-
-
-def _plain(kind: str, *names: str) -> dict[str, tuple[str, str]]:
-    return {name: (kind, name) for name in names}
-
-
-def _oids(*names: str) -> dict[str, tuple[str, str]]:
-    return {name: ("VARCHAR", f"unhex({name})") for name in names}
-
-
-EVENT = Table(
-    "event",
-    _plain("BIGINT", "position")
-    | _plain("VARCHAR", "run")
-    | _plain("INTEGER", "v")
-    | _plain("UUID", "id")
-    | _plain("VARCHAR", "kind")
-    | _plain("INTEGER", "kind_version")
-    | _plain("BIGINT", "at_ns")
-    | _plain("VARCHAR", "actor_kind", "actor_name", "actor_session")
-    | _oids("hash")
-    | _plain("JSON", "data"),
-)
-PATCH = Table(
-    "patch",
-    _plain("VARCHAR", "run")
-    | _plain("INTEGER", "v")
-    | _plain("VARCHAR", "outcome", "cause")
-    | _oids("base_tree", "result_tree", "body")
-    | _plain("BIGINT", "size_bytes")
-    | _plain("VARCHAR", "source", "error"),
-)
-FILE_CHANGE = Table(
-    "file_change",
-    _plain("VARCHAR", "run")
-    | _plain("INTEGER", "v", "ordinal", "path_id", "old_path_id")
-    | _plain("VARCHAR", "operation")
-    | _plain("INTEGER", "old_mode")
-    | _oids("old_oid")
-    | _plain("INTEGER", "mode")
-    | _oids("oid")
-    | _plain("INTEGER", "added", "removed"),
-)
-PATH_CHANGE = Table(
-    "path_change",
-    _plain("VARCHAR", "run") | _plain("INTEGER", "v", "path_id", "mode") | _oids("oid"),
-)
-BASE_FILE = Table(
-    "base_file",
-    _oids("tree") | _plain("INTEGER", "path_id", "mode") | _oids("oid"),
-)
-TABLES = (EVENT, PATCH, FILE_CHANGE, PATH_CHANGE, BASE_FILE)
-PATH_COLUMNS = ("path_id", "old_path_id")
 
 
 class Rows:
@@ -98,6 +45,8 @@ class Rows:
         self.paths: dict[bytes, int] = {}
         self.base_trees: dict[str, str] = {}
         """Base tree → digest of its listing, for every run that starts in these frames."""
+        self.reports: list[tuple[str, int, str]] = []
+        """Run, version and digest of every report that these frames name."""
 
     def __len__(self) -> int:
         return sum(map(len, self.tables.values()))
@@ -106,14 +55,32 @@ class Rows:
         """Add the rows of one frame, its base listing excepted."""
         event = frame.event
         self.tables["event"].append(_event_row(frame, event))
-        if isinstance(event, RunStarted):
-            self.base_trees[event.base_tree] = event.listing
-        elif isinstance(event, PatchApplied):
-            self._add_applied(event)
-        elif isinstance(event, PatchRefused):
-            row: Row = [event.run, event.v, "refused", "diff", event.base_tree, None]
-            row += [event.patch, event.patch_size_bytes, event.source, event.error]
-            self.tables["patch"].append(row)
+        if isinstance(event, TreeEvent):
+            self._add_state(event)
+        match event:
+            case PatchApplied():
+                self._add_applied(event)
+            case PatchRefused():
+                row: Row = [event.run, event.v, "refused", "diff", event.base_tree, None]
+                row += [event.patch, event.patch_size_bytes, event.source, event.error]
+                self.tables["patch"].append(row)
+            case PolicySet():
+                self._add_policy(event)
+            case GateMeasured():
+                self._add_measured(event)
+            case _:
+                pass
+
+    def add_report(self, run: str, v: int, report: Report) -> None:
+        """Add what a report of a measurement lists."""
+        for ordinal, found in enumerate(report.findings, start=1):
+            row: Row = [run, v, ordinal, found.rule, found.path, found.line, found.column]
+            self.tables["finding"].append([*row, found.message, found.severity])
+        for test in report.tests:
+            self.tables["test"].append([run, v, test.name, test.outcome, test.duration_s])
+        for file in report.files:
+            row = [run, v, file.path, file.statements, file.covered_statements]
+            self.tables["covered"].append([*row, file.branches, file.covered_branches])
 
     def add_listing(self, tree: str, listing: bytes) -> None:
         """Add the files of a base tree."""
@@ -130,8 +97,38 @@ class Rows:
             row = [event.run, event.v, ordinal, self._path(parse_path(file.path)), old_path]
             row += [file.operation, *_columns(file.old), *_columns(file.new), file.added, file.removed]
             self.tables["file_change"].append(row)
+
+    def _add_state(self, event: TreeEvent) -> None:
+        kind = event.kind.partition("/")[0]
+        to_v = event.to_v if isinstance(event, PatchRolledBack) else None
+        self.tables["state"].append([event.run, event.v, kind, tree_after(event), to_v])
+        if isinstance(event, RunStarted):
+            self.base_trees[event.base_tree] = event.listing
+            return
         for path, entry in changes_paths(event.files).items():
             self.tables["path_change"].append([event.run, event.v, self._path(path), *_columns(entry)])
+
+    def _add_policy(self, event: PolicySet) -> None:
+        for profile, policy in event.profiles.items():
+            for gate, rule in policy.gates.items():
+                command = " && ".join(" ".join(step.command) for step in rule.steps)
+                row: Row = [event.run, event.v, profile, profile == event.profile, gate, rule.mode]
+                row += [rule.definition, command, rule.metric, rule.better, rule.threshold]
+                row += [rule.min_examined, rule.baseline, rule.allow_fewer, rule.allow_flaky]
+                self.tables["rule"].append([*row, rule.timeout_s, rule.reason])
+
+    def _add_measured(self, event: GateMeasured) -> None:
+        command = " && ".join(" ".join(command) for command in event.commands)
+        row: Row = [event.run, event.v, event.gate, event.tree, event.state_v, event.definition]
+        row += [event.environment, command, event.place, _json(event.exit_codes), event.started_at_ns]
+        row += [event.duration_ns, event.examined, event.unit, _json(event.problems)]
+        row += [event.baseline.get("examined"), event.baseline_v, event.verdict, _json(event.reasons)]
+        self.tables["measurement"].append([*row, event.profile, event.report, event.output])
+        for name, value in event.metrics.items():
+            row = [event.run, event.v, name, value, event.baseline.get(name)]
+            self.tables["metric"].append(row)
+        if event.report is not None:
+            self.reports.append((event.run, event.v, event.report))
 
     def _path(self, path: bytes) -> int:
         return self.paths.setdefault(path, len(self.paths))
@@ -165,6 +162,10 @@ def _event_row(frame: Frame, event: AnyEvent) -> Row:
     actor = event.actor
     row: Row = [frame.s, event.run, event.v, event.id, kind, int(version), event.at_ns]
     return [*row, actor.kind, actor.name, actor.session, frame.h, data]
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode("utf-8")
 
 
 def _columns(entry: Entry | None) -> Row:

@@ -10,13 +10,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ledger.query.cache import Cache
-from ledger.query.rows import TABLES
+from ledger.query.tables import TABLES
 from ledger.store.local import LocalStore
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS = ("events", "runs", "patches", "patch_files", "states")
+VIEWS = ("events", "states", "accepted", "runs", "patches", "patch_files", "policies", "gates", "course")
 
 
 def open_session(store: LocalStore) -> DuckDBPyConnection:

@@ -15,7 +15,11 @@ select
     lower(hex(p.base_tree)) as base_tree,
     lower(hex(p.result_tree)) as result_tree,
     lower(hex(p.body)) as body,
-    p.error
+    p.error,
+    p.run || ':' || (
+        select min(b.v) from columns.state as b
+        where b.run = p.run and b.v > p.v and b.kind = 'patch.rolled_back' and b.to_v < p.v and p.outcome = 'applied'
+    ) as rolled_back_by
 from columns.patch as p
 join columns.event as e on e.run = p.run and e.v = p.v
 left join (

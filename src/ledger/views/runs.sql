@@ -12,7 +12,10 @@ select
     e.events,
     coalesce(p.patches, 0) as patches,
     coalesce(p.refused, 0) as refused,
-    coalesce(p.tree, s.data ->> '$.base_tree') as candidate_tree
+    lower(hex(t.tree)) as candidate_tree,
+    lower(hex(a.tree)) as accepted_tree,
+    q.phase,
+    g.profile
 from columns.event as s
 join (select run, count(*) as events from columns.event group by run) as e using (run)
 left join columns.event as f on f.run = s.run and f.kind = 'run.finished'
@@ -20,9 +23,22 @@ left join (
     select
         run,
         count(*) filter (outcome = 'applied') as patches,
-        count(*) filter (outcome = 'refused') as refused,
-        lower(hex(arg_max(result_tree, v) filter (outcome = 'applied'))) as tree
+        count(*) filter (outcome = 'refused') as refused
     from columns.patch
     group by run
 ) as p on p.run = s.run
+left join (select run, arg_max(tree, v) as tree from columns.state group by run) as t on t.run = s.run
+left join columns.newest_accepted as a on a.run = s.run
+left join (
+    select run, arg_max(data ->> '$.phase', v) as phase
+    from columns.event
+    where kind = 'phase.entered'
+    group by run
+) as q on q.run = s.run
+left join (
+    select run, arg_max(data ->> '$.profile', v) as profile
+    from columns.event
+    where kind = 'policy.set'
+    group by run
+) as g on g.run = s.run
 where s.kind = 'run.started';

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+import ingestion
+import ledger
+import patches
 from ingestion.errors import IngestionError
 from ledger.cli import failures
 from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
-from ledger.errors import LedgerError
-from patches import diff, packs, worktree_errors
+from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
+from patches import diff, moves, packs, worktree_errors
 from patches.errors import PatchError
+
+for package in (ingestion, patches, ledger):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            import_module(module.name)  # A class that nobody has loaded is below no base.
 
 
 def concrete(base: type[BaseException]) -> Iterator[type[BaseException]]:
@@ -30,9 +41,21 @@ ERRORS = [
     *concrete(IngestionError),
     diff.DiffFailed,
     packs.PackFailed,
+    moves.GitmodulesFailed,
 ]
 HINTED = [kind for kind in ERRORS if issubclass(kind, LedgerError | PatchError)]
-WITHOUT_A_COMMAND = {"GitFailed", "MissingObject", "PublishStopped", "NewerFormat"}
+WITHOUT_A_COMMAND = {"GitFailed", "MissingObject", "PublishStopped"}
+OF_ITS_FACTS = {
+    NewerFormat: [NewerFormat(Path("ledger"), "ledger/2", "ledger/1")],
+    PhaseForbids: [
+        PhaseForbids("port", "P1", ["P3"]),
+        PhaseForbids("port", "", ["P3"]),
+        PhaseForbids("port", "P1", []),
+        PhaseForbids("port", "P3", (), "P1"),
+    ],
+    RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
+}
+"""Errors whose hint names what they are about."""
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
@@ -44,8 +67,9 @@ def test_every_error_has_an_exit_code(kind: type[BaseException]) -> None:
 @pytest.mark.parametrize("kind", HINTED, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_hint_with_a_command(kind: type[BaseException]) -> None:
     """What to do is a command, in backticks; the exceptions say all there is to say in their message."""
-    hint = getattr(kind, "hint", "") or failures._HINTS.get(kind.__name__, "")
-    assert ("`" in hint) != (kind.__name__ in WITHOUT_A_COMMAND or kind.__name__ == "RunName")
+    for error in OF_ITS_FACTS.get(kind, [kind]):
+        hint = getattr(error, "hint", "") or failures._HINTS.get(kind.__name__, "")
+        assert ("`" in hint) != (kind.__name__ in WITHOUT_A_COMMAND or kind.__name__ == "RunName")
 
 
 def test_hints_are_for_errors_that_exist() -> None:

@@ -1,0 +1,109 @@
+"""Commands about a run as a whole: `run` and `commit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ledger.cli.output import count_of, format_options, write_rows
+from ledger.cli.session import open_ledger, readable, say
+
+
+@click.group()
+def run() -> None:
+    """Start, finish, rebase and list runs. A run belongs to one work tree."""
+
+
+@run.command()
+@click.argument("title")
+@click.option("--name", default="", help="Its name; by default the title's words and four digits.")
+@click.option("--profile", default="", help="The policy's profile; by default what the configuration says.")
+def start(title: str, name: str, profile: str) -> None:
+    """Start a run on HEAD's tree."""
+    started = open_ledger().run(readable(title), name=name, profile=profile).head
+    say(f"started run {started.run} on tree {started.base_tree[:12]}, profile {started.profile}")
+    click.echo(f"{started.run}:1")
+
+
+@run.command()
+@click.option("--waive", metavar="REASON", default="", help="In P6: let open tickets stay open, and say why.")
+@click.option("--abandon", is_flag=True, help="In P6: end it without finalizing it.")
+def finish(waive: str, abandon: bool) -> None:
+    """Finish the open run. In phase P6 that finalizes it.
+
+    A final run's candidate is accepted, every strict gate passes on this very tree, every
+    must-exist and must-not-exist holds, and no ticket is open. What is missing is listed, with the
+    command for it.
+    """
+    finished = open_ledger().finish(waive=readable(waive), abandon=abandon)
+    say(f"finished with tree {finished.tree[:12]}")
+    click.echo(finished.event)
+
+
+@run.command()
+@click.option("--skip", multiple=True, type=int, metavar="V", help="Leave out the patch of this version.")
+@click.option("--with", "replaced", multiple=True, metavar="V=FILE", help="Take FILE instead of that patch.")
+def rebase(skip: tuple[int, ...], replaced: tuple[str, ...]) -> None:
+    """Go on from where HEAD is now: a new base, with the run's patches applied on it again.
+
+    For when HEAD has moved past the run: a pull, a rebase, a checkout. Patches that the new base has
+    already are left out. Where one does not apply, nothing changes, so there is nothing to
+    abort: leave it out (--skip), or give its replacement (--with), and run this again to go on.
+    """
+    replace: dict[int, bytes] = {}
+    for each in replaced:
+        v, separator, name = each.partition("=")
+        if not separator or not v.isdecimal():
+            raise click.UsageError(f"--with {each}: write VERSION=FILE")
+        replace[int(v)] = Path(name).read_bytes()
+    rebased = open_ledger().rebase(skip=skip, replace=replace)
+    if rebased.already:
+        say("nothing to do: HEAD has not moved past the run")
+        return
+    for left in rebased.left_alone:
+        say(f"warning: {left}")
+    for what, events in (("contained in the new base", rebased.contained), ("left out", rebased.skipped)):
+        if events:
+            say(f"{what}: {', '.join(events)}")
+    kept = count_of(len(rebased.kept), "patch").replace("patchs", "patches")
+    say(f"rebased onto {rebased.commit[:12]}: {kept} applied again, tree {rebased.tree[:12]}")
+    click.echo(rebased.event)
+
+
+@run.command("list")
+@format_options
+def list_(style: str) -> None:
+    """List the runs, the newest first."""
+    from ledger.cli.times import show_time
+
+    columns = ("run", "state", "events", "started_at", "tree", "title")
+    rows = [
+        (
+            head.run,
+            "open" if head.open else "finished",
+            head.v,
+            show_time(head.started_at_ns),
+            head.tree if style != "table" else head.tree[:12],
+            head.title,
+        )
+        for head in open_ledger().runs()
+    ]
+    write_rows(columns, rows, style)
+
+
+@click.command()
+@click.option("-m", "--message", required=True, help="The commit's message.")
+@click.option("--candidate", is_flag=True, help="Commit the candidate, accepted or not.")
+def commit(message: str, candidate: bool) -> None:
+    """Commit the accepted state on the current branch.
+
+    The commit is Git's, with a trailer that names the event. Index and work tree stay as they are. Hooks do
+    not run: what is committed is what was measured.
+    """
+    made = open_ledger().commit(readable(message), candidate=candidate)
+    files = count_of(made.files, "file")
+    say(f"{made.commit[:12]} is {made.state}, tree {made.tree[:12]}: {files} changed")
+    if made.ahead:
+        say(f"the candidate is {count_of(made.ahead, 'state')} ahead: `ledger gate`")
+    click.echo(made.event)

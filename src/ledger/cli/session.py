@@ -1,0 +1,65 @@
+"""What every command needs: the ledger it works in, and words to people on standard error."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from ledger.cli.output import count_of
+
+if TYPE_CHECKING:
+    from ledger.api import Ledger
+    from ledger.cli.app import Session
+    from ledger.operations.outcome import Applied
+
+_SHOWN_FILES = 10
+
+
+def open_ledger() -> Ledger:
+    """Return the ledger of the running command."""
+    return cast("Session", click.get_current_context().obj).ledger
+
+
+def say(message: str) -> None:
+    """Tell a person something on stderr, where it is in no program's way."""
+    click.echo(message, err=True)
+
+
+def readable(argument: str) -> str:
+    """Return an argument as text: bytes that are not UTF-8 are escaped, since an event holds text alone."""
+    return os.fsencode(argument).decode("utf-8", "backslashreplace")
+
+
+def report_applied(applied: Applied, source: str) -> None:
+    """Print the event on stdout, and on stderr what it did."""
+    if applied.started:
+        say(f"started run {applied.started}")
+    if applied.already:
+        say(f"{source}: nothing to do, tree {applied.tree[:12]} has it already")
+    else:
+        added = sum(file.added for file in applied.files)
+        removed = sum(file.removed for file in applied.files)
+        for line in _file_lines(applied):
+            say(line)
+        say(f"{count_of(len(applied.files), 'file')} changed, +{added} -{removed}, tree {applied.tree[:12]}")
+    if applied.configures:
+        say(f"note: touches the gates' own configuration: {', '.join(applied.configures)}")
+    for left in applied.left_alone:
+        say(f"warning: {left}")
+    if applied.event:
+        click.echo(applied.event)
+
+
+def _file_lines(applied: Applied) -> list[str]:
+    from patches.errors import show_path
+
+    lines: list[str] = []
+    for file in applied.files[:_SHOWN_FILES]:
+        old = "" if file.old_path is None else f"{show_path(file.old_path)} → "
+        counts = f"  +{file.added} -{file.removed}" if file.added or file.removed else ""
+        lines.append(f"  {file.operation:<6} {old}{show_path(file.path)}{counts}")
+    if len(applied.files) > _SHOWN_FILES:
+        lines.append(f"  … and {len(applied.files) - _SHOWN_FILES} more: `ledger show {applied.event}`")
+    return lines

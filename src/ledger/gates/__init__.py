@@ -1,0 +1,1 @@
+"""Gates: how a tree is measured, and what the facts mean under a policy."""

@@ -1,0 +1,464 @@
+"""Gating: the candidate measured, and what follows: accepted, rolled back, a ticket, or nothing yet.
+
+Measuring holds no lock. Each measurement is appended as soon as it is known; what follows from all of
+them is done under the lock, and only if the candidate is still the tree that was measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from math import isfinite
+
+import msgspec
+from msgspec import Struct
+
+from ledger.drift import list_drift, snapshot_tree
+from ledger.errors import DriftInTheWay, NotCandidate, NoWorkTree, UnknownName
+from ledger.events import Event, GateMeasured, TicketClosed, TicketOpened
+from ledger.gates.judge import judge
+from ledger.history import History, StateAt
+from ledger.isolation import isolated, list_visible
+from ledger.measurements import Report, Verdict
+from ledger.operations import policy as policies
+from ledger.operations.measuring import Crew, Measurement, Site
+from ledger.operations.notes import notes_on
+from ledger.operations.outcome import Applied
+from ledger.operations.rollback import roll_back
+from ledger.operations.runs import ensure_written
+from ledger.policies import Mode, Rule
+from ledger.projections.refs import RunRef
+from ledger.run import RunLog
+from ledger.workspace import Workspace, configuration_of
+from patches.errors import show_path
+from patches.model import Entry
+from patches.worktree_errors import WorkTreeRefusal
+
+
+class GateOptions(Struct, frozen=True, kw_only=True):
+    """What is to be measured, and how.
+
+    ``names`` are gates (none: all that are not off); ``again`` measures that many times more, whatever
+    is recorded; ``isolated`` measures in a temporary work tree; ``with_drift`` lets a rollback take
+    edits made by hand away; ``profile`` and ``skip`` change the policy first, for a ``reason``.
+    """
+
+    names: tuple[str, ...] = ()
+    again: int = 0
+    isolated: bool = False
+    with_drift: bool = False
+    profile: str = ""
+    skip: tuple[str, ...] = ()
+    reason: str = ""
+    run: str = ""
+
+
+class GateResult(Struct, frozen=True, kw_only=True):
+    """One gate on one tree: its verdict and the event that has it ("" where it did not run)."""
+
+    gate: str
+    mode: Mode
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    event: str = ""
+    recorded: bool = False
+    """Whether the verdict was recorded before, so that nothing was run."""
+    flaky: bool = False
+    passes: int = 0
+    measured: int = 0
+    """How often it passed, of how many conclusive measurements of this tree in this environment."""
+    duration_s: float = 0.0
+    summary: str = ""
+
+
+class Gated(Struct, frozen=True, kw_only=True):
+    """What a round of gates came to.
+
+    ``accepted`` says whether the measured tree is accepted; ``rolled_back`` what a strict failure undid,
+    ``kept`` why it undid nothing. ``notes`` is what has to be said wherever a verdict is: where the
+    policy asks for less than it did, and patches that touch the gates' own configuration.
+    """
+
+    run: str
+    state_v: int
+    tree: str
+    results: tuple[GateResult, ...]
+    accepted: bool = False
+    rolled_back: Applied | None = None
+    kept: str = ""
+    notes: tuple[str, ...] = ()
+    started: str = ""
+
+    @property
+    def rejected(self) -> bool:
+        """Whether a strict gate failed."""
+        return any(result.mode == "strict" and result.verdict == "fail" for result in self.results)
+
+    @property
+    def inconclusive(self) -> bool:
+        """Whether a strict gate could not be measured, or a gate that was asked for."""
+        return any(result.verdict == "inconclusive" for result in self.results)
+
+
+Progress = Callable[[str, str], None]
+
+
+def gate(workspace: Workspace, options: GateOptions, progress: Progress) -> Gated:
+    """Measure the candidate and do what the policy says follows.
+
+    Args:
+        workspace: Where.
+        options: What and how.
+        progress: Gets a gate's name and a line to show, from any thread.
+
+    Raises:
+        NotCandidate: The work tree is not the candidate, and ``isolated`` was not asked for. Nothing
+            was measured.
+        UnknownName: There is no such gate or profile.
+        NoRun, HeadMoved, Busy: As for every writing command.
+        SetupFailed, GitFailed: The isolated work tree could not be made. Nothing was measured.
+    """
+    round_ = _prepare(workspace, options)
+    _run_missing(round_, options, progress)
+    return _conclude(round_, options)
+
+
+class _Round:
+    """One round of gates on one tree."""
+
+    def __init__(self, workspace: Workspace, log: RunLog, history: History, started: str) -> None:
+        assert history.policy is not None, "a run begins with its policy"
+        self.workspace = workspace
+        self.run = log.head.run
+        self.history = history
+        self.candidate = history.candidate
+        self.policy = history.policy
+        self.started = started
+        self.rules: dict[str, Rule] = {}
+        self.events: dict[str, list[GateMeasured]] = {}
+        self.recorded: dict[str, GateMeasured] = {}
+        self.not_run: dict[str, str] = {}
+
+    @property
+    def entries(self) -> Mapping[bytes, Entry]:
+        """Every path of the measured tree."""
+        return dict(self.workspace.repository.tree(self.candidate.tree).entries())
+
+    def verdicts(self) -> dict[str, Verdict]:
+        """Return what the recorded measurements of gates that are not run again come to."""
+        verdicts: dict[str, Verdict] = {}
+        for name in self.recorded:
+            standing = self.history.standing(self.candidate.tree, name, self.rules[name])
+            if standing is not None:
+                verdicts[name] = standing
+        return verdicts
+
+    def append(self, gate: str, measured: Measurement, place: Site) -> Verdict:
+        """Append one measurement and what becomes of the gate's ticket, and return its verdict."""
+        with self.workspace.locked():
+            log = self.workspace.require(self.run)
+            history = self.workspace.history(log)
+            rule = self.rules[gate]
+            event = _event(log, history, self.candidate, rule, measured, place)
+            event = msgspec.structs.replace(event, v=log.head.v + 1)
+            history.take(event)
+            group: list[Event] = [event]
+            if event.verdict != "inconclusive":
+                group += _tickets(log, history, event, rule)
+            appended = log.append(*group)[0]
+            assert isinstance(appended, GateMeasured)
+            self.events.setdefault(gate, []).append(appended)
+            return appended.verdict
+
+
+def _prepare(workspace: Workspace, options: GateOptions) -> _Round:
+    if workspace.repository.work_dir is None and not options.isolated:
+        raise NoWorkTree(workspace.repository.git_dir)
+    with workspace.locked():
+        log = workspace.resume(options.run) or workspace.begin("gate", profile=options.profile)
+        started = "" if log.written else log.head.run
+        workspace.check_head(log)
+        if not options.isolated:
+            drift = list_drift(workspace.repository, log.head.tree)
+            if drift:
+                raise NotCandidate(log.head.run, log.head.tree, [show_path(each.path) for each in drift])
+        ensure_written(workspace, log)
+        history = workspace.history(log)
+        if history.policy_set is None:
+            # A run of an earlier version: the configuration decides from here on.
+            configuration = configuration_of(workspace.repository)
+            name = options.profile or configuration.profile
+            policies.set_policy(workspace, log, configuration.profiles, name, configuration.source)
+            history = workspace.history(log)
+        check_names(history, options)
+        if options.profile:
+            policies.switch(workspace, log, history, options.profile)
+            history = workspace.history(log)
+        if options.skip:
+            policies.skip(workspace, log, history, options.skip, options.reason)
+            history = workspace.history(log)
+        round_ = _Round(workspace, log, history, started)
+    round_.rules = _choose(round_, options)
+    return round_
+
+
+def check_names(history: History, options: GateOptions) -> None:
+    """Refuse options that name what the policy does not have, before anything is done.
+
+    Raises:
+        UnknownName: There is no such gate or profile.
+    """
+    present = history.policy_set
+    if present is None:
+        return
+    profile = options.profile or present.profile
+    if profile not in present.profiles:
+        raise UnknownName("profile", profile, sorted(present.profiles))
+    gates = present.profiles[profile].gates
+    for name in (*options.names, *options.skip):
+        if name not in gates:
+            raise UnknownName("gate", name, sorted(gates))
+
+
+def _choose(round_: _Round, options: GateOptions) -> dict[str, Rule]:
+    gates = round_.policy.gates
+    for name in options.names:
+        if name not in gates:
+            raise UnknownName("gate", name, sorted(gates))
+    chosen = options.names or [name for name, rule in gates.items() if rule.mode != "off"]
+    return {name: gates[name] for name in chosen}
+
+
+def _run_missing(round_: _Round, options: GateOptions, progress: Progress) -> None:
+    """Measure what is not recorded yet for this tree, definition and tools."""
+    entries = round_.entries
+    with _site(round_, options, entries) as site:
+        missing = dict(round_.rules)
+        if not options.again:
+            for name, rule in round_.rules.items():
+                recorded = _find_recorded(round_.history, round_.candidate, name, rule, site)
+                if recorded is not None:
+                    round_.recorded[name] = recorded
+                    del missing[name]
+        for _ in range(max(options.again, 1)):
+            if missing:
+                known = round_.verdicts()
+                crew = Crew(site, missing, lambda m: round_.append(m.gate, m, site), progress, known)
+                crew.measure()
+                round_.not_run |= crew.not_run
+
+
+@contextmanager
+def _site(round_: _Round, options: GateOptions, entries: Mapping[bytes, Entry]) -> Generator[Site]:
+    workspace = round_.workspace
+    cache_dir = workspace.repository.ledger_dir / "cache" / "tools"
+    tree = round_.candidate.tree
+    if not options.isolated:
+        root = workspace.repository.work_dir
+        assert root is not None
+        own = workspace.repository
+        yield Site("work-tree", tree, root, entries, cache_dir, lambda: snapshot_tree(own))
+        return
+    commit = RunRef(workspace.repository, round_.run).commit_at(round_.candidate.v)
+    assert commit is not None, "every state has its commit"
+    with isolated(workspace.repository, commit, round_.policy.isolated) as repository:
+        root = repository.work_dir
+        assert root is not None
+        links = list_visible(repository, round_.policy.isolated.link)
+        yield Site("isolated", tree, root, entries, cache_dir, lambda: snapshot_tree(repository, links))
+
+
+def _find_recorded(
+    history: History, state: StateAt, gate: str, rule: Rule, site: Site
+) -> GateMeasured | None:
+    """Return the last conclusive measurement of this tree, if nothing it depends on has changed."""
+    measured = [
+        each
+        for each in history.measurements(state.tree, gate)
+        if each.definition == rule.definition and judge(each, rule).verdict != "inconclusive"
+    ]
+    if not measured:
+        return None
+    return measured[-1] if measured[-1].tools == site.tools(rule) else None
+
+
+def _event(
+    log: RunLog, history: History, state: StateAt, rule: Rule, measured: Measurement, site: Site
+) -> GateMeasured:
+    """Return a measurement as an event; its bodies are durable."""
+    executions = measured.executions
+    baseline_v, baseline = _baseline(history, measured.gate, rule)
+    event = GateMeasured(
+        **log.identity(),
+        gate=measured.gate,
+        tree=state.tree,
+        state_v=state.v,
+        definition=rule.definition,
+        commands=tuple(execution.command for execution in executions),
+        place=site.place,
+        tools=measured.tools,
+        configuration=measured.configuration,
+        exit_codes=tuple(execution.exit_code for execution in executions),
+        started_at_ns=min(execution.started_at_ns for execution in executions),
+        duration_ns=sum(execution.duration_ns for execution in executions),
+        # JSON has no number that is not finite; the judge misses the metric and says so.
+        metrics={name: value for name, value in measured.report.metrics.items() if isfinite(value)},
+        examined=measured.report.examined,
+        unit=measured.report.unit,
+        problems=measured.problems,
+        baseline=baseline,
+        baseline_v=baseline_v,
+        verdict="inconclusive",
+        reasons=(),
+        report=_write_report(log, measured.report),
+        output=log.write_body(_output(measured)),
+        profile=log.head.profile,
+    )
+    verdict, reasons = judge(event, rule)
+    return msgspec.structs.replace(event, verdict=verdict, reasons=reasons)
+
+
+def _write_report(log: RunLog, report: Report) -> str | None:
+    listed = report.findings or report.tests or report.files
+    return log.write_body(msgspec.json.encode(report)) if listed else None
+
+
+def _output(measured: Measurement) -> bytes:
+    parts: list[bytes] = []
+    for execution in measured.executions:
+        parts += [b"$ " + " ".join(execution.command).encode(), execution.output.rstrip(b"\n")]
+    return b"\n".join(part for part in parts if part) + b"\n"
+
+
+def _baseline(history: History, gate: str, rule: Rule) -> tuple[int, dict[str, float]]:
+    """Return what there is to compare with: the accepted state's version, and its metrics if measured."""
+    state = history.accepted
+    for each in reversed(history.measurements(state.tree, gate)):
+        if each.definition == rule.definition and not each.problems:
+            return state.v, {**each.metrics, "examined": float(each.examined)}
+    return state.v, {}
+
+
+def _tickets(log: RunLog, history: History, event: GateMeasured, rule: Rule) -> list[Event]:
+    """Return the ticket that a soft failure opens, or that a pass closes, of the last measurement.
+
+    What counts is where the gate stands on the tree: a pass beside a failure closes nothing.
+    """
+    gate, open_ = event.gate, history.tickets.get(event.gate)
+    standing = history.standing(event.tree, gate, rule)
+    if standing == "fail" and rule.mode == "soft" and open_ is None:
+        failed = history.last_failure(event.tree, gate, rule) or event
+        return [TicketOpened(**log.identity(), gate=gate, measured_v=failed.v)]
+    if standing == "pass" and open_ is not None and event.tree == history.candidate.tree:
+        closed = TicketClosed(
+            **log.identity(), gate=gate, ticket_v=open_.v, measured_v=event.v, fixed_v=event.state_v
+        )
+        return [closed]
+    return []
+
+
+def _conclude(round_: _Round, options: GateOptions) -> Gated:
+    """Settle tickets, roll back what a strict gate rejected, and bring the accepted ref up to all of it."""
+    workspace = round_.workspace
+    with workspace.locked():
+        log = workspace.require(round_.run)
+        history = workspace.history(log)
+        results = tuple(_result(round_, history, name, rule) for name, rule in round_.rules.items())
+        gated = Gated(
+            run=round_.run,
+            state_v=round_.candidate.v,
+            tree=round_.candidate.tree,
+            results=results,
+            accepted=history.is_accepted(round_.candidate.tree),
+            notes=notes_on(history),
+            started=round_.started,
+        )
+        _settle_recorded(log, history, round_)
+        if gated.rejected:
+            gated = _reject(round_, log, history, gated, options)
+        workspace.project_accepted(log)
+        return gated
+
+
+def _reject(round_: _Round, log: RunLog, history: History, gated: Gated, options: GateOptions) -> Gated:
+    if history.candidate.tree != round_.candidate.tree:
+        kept = "the candidate has changed since it was measured"
+        return msgspec.structs.replace(gated, kept=kept)
+    if history.accepted.tree == history.candidate.tree:
+        what = "the accepted state" if gated.accepted else "the base of the run"
+        return msgspec.structs.replace(gated, kept=f"this is {what}: there is nothing to roll back")
+    failures = [
+        history.last_failure(gated.tree, result.gate, round_.rules[result.gate])
+        for result in gated.results
+        if result.mode == "strict" and result.verdict == "fail"
+    ]
+    failed = [failure.v for failure in failures if failure is not None]
+    try:
+        rolled_back = roll_back(
+            round_.workspace, log, history, history.accepted, measured=failed, with_drift=options.with_drift
+        )
+    except DriftInTheWay as error:
+        return msgspec.structs.replace(gated, kept=f"{error}; {error.hint}")
+    except WorkTreeRefusal as error:
+        # Edited while the gates ran, or measured elsewhere: what nobody recorded is never overwritten.
+        kept = f"not rolled back: the work tree is not the candidate: {error}; `ledger record` takes edits in"
+        return msgspec.structs.replace(gated, kept=kept)
+    return msgspec.structs.replace(gated, rolled_back=rolled_back)
+
+
+def _last_measured(round_: _Round) -> dict[str, GateMeasured]:
+    return {**round_.recorded, **{name: events[-1] for name, events in round_.events.items()}}
+
+
+def _settle_recorded(log: RunLog, history: History, round_: _Round) -> None:
+    """Open and close the tickets of gates that were measured before: the tree has come back."""
+    if history.candidate.tree != round_.candidate.tree:
+        return
+    for name, measured in round_.recorded.items():
+        now = msgspec.structs.replace(measured, state_v=round_.candidate.v)
+        tickets = _tickets(log, history, now, round_.rules[name])
+        if tickets:
+            log.append(*tickets)
+
+
+def _result(round_: _Round, history: History, name: str, rule: Rule) -> GateResult:
+    """Return what all measurements of the tree by a gate come to."""
+    if name in round_.not_run and name not in round_.events:
+        reason = f"not measured: it needs {round_.not_run[name]}, which did not pass"
+        return GateResult(gate=name, mode=rule.mode, verdict="inconclusive", reasons=(reason,))
+    measured = _last_measured(round_)[name]
+    tree = round_.candidate.tree
+    verdict = history.standing(tree, name, rule) or "inconclusive"
+    judged = judge(measured, rule)
+    counted = [
+        judge(each, rule).verdict
+        for each in history.measurements(tree, name)
+        if each.definition == measured.definition and each.environment == measured.environment
+    ]
+    flaky = history.is_flaky(tree, name, rule)
+    reasons = judged.reasons
+    if flaky and judged.verdict == "pass":
+        reasons = ("flaky: it also failed on this very tree",)
+    return GateResult(
+        gate=name,
+        mode=rule.mode,
+        verdict=verdict if judged.verdict != "inconclusive" else "inconclusive",
+        reasons=reasons,
+        event=measured.reference,
+        recorded=name in round_.recorded,
+        flaky=flaky,
+        passes=counted.count("pass"),
+        measured=counted.count("pass") + counted.count("fail"),
+        duration_s=measured.duration_ns / 1e9,
+        summary=summarize(measured, rule),
+    )
+
+
+def summarize(measured: GateMeasured, rule: Rule) -> str:
+    """Return a measurement's numbers in a few words: the metric that decides, and what was examined."""
+    value = measured.metrics.get(rule.metric)
+    shown = "" if value is None else f"{rule.metric} {value:g}"
+    compared = f"{'≤' if rule.better == 'lower' else '≥'} {rule.threshold:g}"
+    unit = measured.unit.removesuffix("s") if measured.examined == 1 else measured.unit
+    examined = f"{measured.examined} {unit}" if unit else ""
+    return ", ".join(part for part in (f"{shown} ({compared})" if shown else "", examined) if part)

@@ -1,0 +1,34 @@
+"""What a writing operation did, for the caller to show."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from ledger.run import RunLog
+from patches.model import FileChange
+from patches.touches import LeftAlone
+
+
+class Applied(Struct, frozen=True):
+    """What a writing command did.
+
+    ``event`` is the reference of the event ("" where none was needed), ``tree`` the candidate
+    tree after it, ``files`` what happened to each path. ``left_alone`` names paths that somebody
+    edited meanwhile: they keep that edit, which is drift now.
+    """
+
+    event: str
+    tree: str
+    files: tuple[FileChange, ...] = ()
+    left_alone: tuple[LeftAlone, ...] = ()
+    already: bool = False
+    started: str = ""
+    """Name of the run that this command started, "" where it was open already."""
+    configures: tuple[str, ...] = ()
+    """Paths among ``files`` that configure the gates themselves."""
+
+
+def unchanged(log: RunLog) -> Applied:
+    """Return that the candidate has it already; names the event that made it so, if there is one."""
+    event = f"{log.head.run}:{log.head.tree_v}" if log.written else ""
+    return Applied(event, log.head.tree, already=True)

@@ -1,0 +1,132 @@
+"""Moves and canonicalizations as events: checks on the result, and nothing moved where one does not hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from book import Book, File, assert_state, damage, recorded_trees
+
+from ledger.api import Ledger
+from ledger.errors import ChecksFailed, StalePlan
+from ledger.events import ChecksVerified, PatchApplied
+from patches.canonicalization import encode_plan, parse_plan
+from patches.model import MODE_EXECUTABLE
+from patches.moves import MoveRefused
+from patches.worktree_errors import WorkTreeRefusal
+
+BASE = {
+    b"a.txt": File(b"one\n"),
+    b"b.txt": File(b"two\n"),
+    b"dir/c.txt": File(b"three\n", MODE_EXECUTABLE),
+    b"dir/d/e.txt": File(b"four\n"),
+}
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path / "repo", BASE)
+
+
+@pytest.fixture
+def ledger(book: Book) -> Iterator[Ledger]:
+    with Ledger.open(book.root) as opened:
+        yield opened
+        for head in opened.runs():
+            for v, tree in recorded_trees(opened, head.run).items():
+                assert_state(opened, book, head.run, v, tree)
+        assert damage(opened) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "destination", "force"),
+    [
+        ([b"a.txt"], b"new.txt", False),
+        ([b"a.txt", b"b.txt"], b"dir", False),
+        ([b"dir"], b"moved", False),
+        ([b"dir/d"], b"d", False),
+        ([b"a.txt"], b"b.txt", True),
+    ],
+)
+def test_a_move_leaves_what_git_mv_leaves(
+    book: Book, ledger: Ledger, tmp_path: Path, sources: list[bytes], destination: bytes, force: bool
+) -> None:
+    """Index and work tree are those of `git mv` in a clone; it is one event."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "--quiet", str(book.root), str(clone)], check=True)
+    options = ["-f"] if force else []
+    subprocess.run(["git", "mv", *options, "--", *sources, destination], cwd=clone, check=True)
+    wanted = subprocess.check_output(["git", "write-tree"], cwd=clone, text=True).strip()
+    moved = ledger.move(sources, destination, force=force)
+    assert moved.tree == wanted
+    book.assert_followed(wanted)
+    event = ledger.event(moved.event)
+    assert isinstance(event, PatchApplied)
+    assert event.cause == "mv"
+
+
+def test_a_move_that_git_would_refuse_is_refused(book: Book, ledger: Ledger) -> None:
+    """Nothing is written, and no run begun."""
+    for sources, destination in (([b"a.txt"], b"b.txt"), ([b"nowhere"], b"x"), ([b"dir"], b"dir/d")):
+        with pytest.raises(MoveRefused):
+            ledger.move(sources, destination)
+    assert ledger.runs() == []
+    book.assert_followed(book.write_tree(BASE))
+
+
+def test_what_is_not_recorded_is_never_overwritten(book: Book, ledger: Ledger) -> None:
+    """An untracked file at the destination, and an edit of the source."""
+    book.put(b"mine", File(b"mine\n"))
+    with pytest.raises((MoveRefused, WorkTreeRefusal)):
+        ledger.move([b"a.txt"], b"mine", force=True)
+    book.put(b"a.txt", File(b"by hand\n"))
+    with pytest.raises(WorkTreeRefusal):
+        ledger.move([b"a.txt"], b"elsewhere")
+    assert book.path(b"mine").read_bytes() == b"mine\n"
+    assert book.path(b"a.txt").read_bytes() == b"by hand\n"
+
+
+def test_checks_that_hold_are_recorded_with_the_move(book: Book, ledger: Ledger) -> None:
+    """In the same append, for the state that the move made."""
+    ledger.run("tidy", name="tidy")
+    count = len(list(ledger.store.frames()))
+    ledger.move([b"dir"], b"moved", must_exist=["moved/**"], must_not_exist=["dir/**"])
+    assert [frame.n for frame in list(ledger.store.frames())[count:]] == [1, 0]
+    (verified,) = [event for event in ledger.events() if isinstance(event, ChecksVerified)]
+    assert (verified.tree, verified.state_v) == (
+        ledger.history().candidate.tree,
+        ledger.history().candidate.v,
+    )
+    rows = ledger.sql("select rule, pattern, matches, holds from checks order by rule").fetchall()
+    assert rows == [("must-exist", "moved/**", 2, True), ("must-not-exist", "dir/**", 0, True)]
+
+
+def test_a_check_that_fails_changes_nothing_and_is_recorded(book: Book, ledger: Ledger) -> None:
+    """Without a run not even that: no run is begun for a move that was not made."""
+    with pytest.raises(ChecksFailed, match=r"must not exist: dir/\* matches dir/a\.txt, dir/c\.txt"):
+        ledger.move([b"a.txt"], b"dir/a.txt", must_not_exist=["dir/*"])
+    assert ledger.runs() == []
+    ledger.run("tidy", name="tidy")
+    with pytest.raises(ChecksFailed):
+        ledger.move([b"a.txt"], b"dir/a.txt", must_not_exist=["dir/*"])
+    *_, verified = ledger.events()
+    assert isinstance(verified, ChecksVerified)
+    assert verified.outcome == "fail"
+    book.assert_followed(book.write_tree(BASE))
+
+
+def test_a_plan_made_for_another_tree_is_refused(book: Book, ledger: Ledger) -> None:
+    """Nothing is written: what it says of each file may be wrong by now."""
+    files = {**BASE, b"a.txt.bak": File(b"one, before\n")}
+    ledger.apply(book.diff(book.write_tree(BASE), book.write_tree(files)))
+    tree, groups = ledger.find_backups()
+    plan = parse_plan(encode_plan(groups, tree=bytes.fromhex(tree)))
+    ledger.apply(book.diff(book.write_tree(files), book.write_tree({**files, b"x": File(b"x\n")})))
+    with pytest.raises(StalePlan):
+        ledger.canonicalize(plan)
+    book.assert_followed(book.write_tree({**files, b"x": File(b"x\n")}))
