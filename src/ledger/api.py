@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
     from ledger.operations.committing import Committed
-    from ledger.operations.gating import Gated, GateOptions, Progress
+    from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.rebasing import Rebased
     from ledger.operations.series import Trial
+    from ledger.operations.verdicts import Gated
     from ledger.replay import Step
     from ledger.state import State
     from ledger.verification import Finding

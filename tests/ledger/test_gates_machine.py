@@ -32,7 +32,8 @@ from ledger.api import Ledger
 from ledger.errors import ChecksFailed, HeadMoved, NotFinal, NothingToCommit, OnlyCandidate, RebaseStopped
 from ledger.events import AnyEvent, GateMeasured, PatchApplied, PatchRolledBack, RunRebased
 from ledger.history import History
-from ledger.operations.gating import Gated, GateOptions
+from ledger.operations.gating import GateOptions
+from ledger.operations.verdicts import Gated
 from ledger.projections.refs import RunRef
 from ledger.state import tree_oid
 from ledger.store.local import LocalStore

@@ -16,8 +16,8 @@ from ledger.cli.session import open_ledger, readable, say
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ledger.operations.gating import Gated, GateResult
     from ledger.operations.series import Trial
+    from ledger.operations.verdicts import Gated, GateResult
 
 _REFRESH_S = 0.2
 _LINE_SIZE = 78

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from math import isfinite
 
 import msgspec
 from msgspec import Struct
 
 from ledger.drift import list_drift, snapshot_tree
 from ledger.errors import DriftInTheWay, NotCandidate, NoWorkTree, UnknownName
-from ledger.events import Event, GateMeasured, TicketClosed, TicketOpened
+from ledger.events import Event, GateMeasured
 from ledger.gates.judge import judge
 from ledger.history import History, StateAt
 from ledger.isolation import isolated, list_visible
-from ledger.measurements import Report, Verdict
+from ledger.measurements import Verdict
 from ledger.operations import policy as policies
 from ledger.operations.measuring import Crew, Measurement, Site
 from ledger.operations.notes import notes_on
-from ledger.operations.outcome import Applied
+from ledger.operations.recording import measured_event, ticket_events
 from ledger.operations.rollback import roll_back
 from ledger.operations.runs import ensure_written
-from ledger.policies import Mode, Rule
+from ledger.operations.verdicts import Gated, GateResult, result_of
+from ledger.policies import Rule
 from ledger.projections.refs import RunRef
 from ledger.run import RunLog
 from ledger.workspace import Workspace, configuration_of
@@ -51,53 +51,6 @@ class GateOptions(Struct, frozen=True, kw_only=True):
     skip: tuple[str, ...] = ()
     reason: str = ""
     run: str = ""
-
-
-class GateResult(Struct, frozen=True, kw_only=True):
-    """One gate on one tree: its verdict and the event that has it ("" where it did not run)."""
-
-    gate: str
-    mode: Mode
-    verdict: Verdict
-    reasons: tuple[str, ...] = ()
-    event: str = ""
-    recorded: bool = False
-    """Whether the verdict was recorded before, so that nothing was run."""
-    flaky: bool = False
-    passes: int = 0
-    measured: int = 0
-    """How often it passed, of how many conclusive measurements of this tree in this environment."""
-    duration_s: float = 0.0
-    summary: str = ""
-
-
-class Gated(Struct, frozen=True, kw_only=True):
-    """What a round of gates came to.
-
-    ``accepted`` says whether the measured tree is accepted; ``rolled_back`` what a strict failure undid,
-    ``kept`` why it undid nothing. ``notes`` is what has to be said wherever a verdict is: where the
-    policy asks for less than it did, and patches that touch the gates' own configuration.
-    """
-
-    run: str
-    state_v: int
-    tree: str
-    results: tuple[GateResult, ...]
-    accepted: bool = False
-    rolled_back: Applied | None = None
-    kept: str = ""
-    notes: tuple[str, ...] = ()
-    started: str = ""
-
-    @property
-    def rejected(self) -> bool:
-        """Whether a strict gate failed."""
-        return any(result.mode == "strict" and result.verdict == "fail" for result in self.results)
-
-    @property
-    def inconclusive(self) -> bool:
-        """Whether a strict gate could not be measured, or a gate that was asked for."""
-        return any(result.verdict == "inconclusive" for result in self.results)
 
 
 Progress = Callable[[str, str], None]
@@ -159,12 +112,12 @@ class _Round:
             log = self.workspace.require(self.run)
             history = self.workspace.history(log)
             rule = self.rules[gate]
-            event = _event(log, history, self.candidate, rule, measured, place)
+            event = measured_event(log, history, self.candidate, rule, measured, place)
             event = msgspec.structs.replace(event, v=log.head.v + 1)
             history.take(event)
             group: list[Event] = [event]
             if event.verdict != "inconclusive":
-                group += _tickets(log, history, event, rule)
+                group += ticket_events(log, history, event, rule)
             appended = log.append(*group)[0]
             assert isinstance(appended, GateMeasured)
             self.events.setdefault(gate, []).append(appended)
@@ -282,81 +235,6 @@ def _find_recorded(
     return measured[-1] if measured[-1].tools == site.tools(rule) else None
 
 
-def _event(
-    log: RunLog, history: History, state: StateAt, rule: Rule, measured: Measurement, site: Site
-) -> GateMeasured:
-    """Return a measurement as an event; its bodies are durable."""
-    executions = measured.executions
-    baseline_v, baseline = _baseline(history, measured.gate, rule)
-    event = GateMeasured(
-        **log.identity(),
-        gate=measured.gate,
-        tree=state.tree,
-        state_v=state.v,
-        definition=rule.definition,
-        commands=tuple(execution.command for execution in executions),
-        place=site.place,
-        tools=measured.tools,
-        configuration=measured.configuration,
-        exit_codes=tuple(execution.exit_code for execution in executions),
-        started_at_ns=min(execution.started_at_ns for execution in executions),
-        duration_ns=sum(execution.duration_ns for execution in executions),
-        # JSON has no number that is not finite; the judge misses the metric and says so.
-        metrics={name: value for name, value in measured.report.metrics.items() if isfinite(value)},
-        examined=measured.report.examined,
-        unit=measured.report.unit,
-        problems=measured.problems,
-        baseline=baseline,
-        baseline_v=baseline_v,
-        verdict="inconclusive",
-        reasons=(),
-        report=_write_report(log, measured.report),
-        output=log.write_body(_output(measured)),
-        profile=log.head.profile,
-    )
-    verdict, reasons = judge(event, rule)
-    return msgspec.structs.replace(event, verdict=verdict, reasons=reasons)
-
-
-def _write_report(log: RunLog, report: Report) -> str | None:
-    listed = report.findings or report.tests or report.files
-    return log.write_body(msgspec.json.encode(report)) if listed else None
-
-
-def _output(measured: Measurement) -> bytes:
-    parts: list[bytes] = []
-    for execution in measured.executions:
-        parts += [b"$ " + " ".join(execution.command).encode(), execution.output.rstrip(b"\n")]
-    return b"\n".join(part for part in parts if part) + b"\n"
-
-
-def _baseline(history: History, gate: str, rule: Rule) -> tuple[int, dict[str, float]]:
-    """Return what there is to compare with: the accepted state's version, and its metrics if measured."""
-    state = history.accepted
-    for each in reversed(history.measurements(state.tree, gate)):
-        if each.definition == rule.definition and not each.problems:
-            return state.v, {**each.metrics, "examined": float(each.examined)}
-    return state.v, {}
-
-
-def _tickets(log: RunLog, history: History, event: GateMeasured, rule: Rule) -> list[Event]:
-    """Return the ticket that a soft failure opens, or that a pass closes, of the last measurement.
-
-    What counts is where the gate stands on the tree: a pass beside a failure closes nothing.
-    """
-    gate, open_ = event.gate, history.tickets.get(event.gate)
-    standing = history.standing(event.tree, gate, rule)
-    if standing == "fail" and rule.mode == "soft" and open_ is None:
-        failed = history.last_failure(event.tree, gate, rule) or event
-        return [TicketOpened(**log.identity(), gate=gate, measured_v=failed.v)]
-    if standing == "pass" and open_ is not None and event.tree == history.candidate.tree:
-        closed = TicketClosed(
-            **log.identity(), gate=gate, ticket_v=open_.v, measured_v=event.v, fixed_v=event.state_v
-        )
-        return [closed]
-    return []
-
-
 def _conclude(round_: _Round, options: GateOptions) -> Gated:
     """Settle tickets, roll back what a strict gate rejected, and bring the accepted ref up to all of it."""
     workspace = round_.workspace
@@ -416,49 +294,14 @@ def _settle_recorded(log: RunLog, history: History, round_: _Round) -> None:
         return
     for name, measured in round_.recorded.items():
         now = msgspec.structs.replace(measured, state_v=round_.candidate.v)
-        tickets = _tickets(log, history, now, round_.rules[name])
+        tickets = ticket_events(log, history, now, round_.rules[name])
         if tickets:
             log.append(*tickets)
 
 
 def _result(round_: _Round, history: History, name: str, rule: Rule) -> GateResult:
-    """Return what all measurements of the tree by a gate come to."""
     if name in round_.not_run and name not in round_.events:
         reason = f"not measured: it needs {round_.not_run[name]}, which did not pass"
         return GateResult(gate=name, mode=rule.mode, verdict="inconclusive", reasons=(reason,))
     measured = _last_measured(round_)[name]
-    tree = round_.candidate.tree
-    verdict = history.standing(tree, name, rule) or "inconclusive"
-    judged = judge(measured, rule)
-    counted = [
-        judge(each, rule).verdict
-        for each in history.measurements(tree, name)
-        if each.definition == measured.definition and each.environment == measured.environment
-    ]
-    flaky = history.is_flaky(tree, name, rule)
-    reasons = judged.reasons
-    if flaky and judged.verdict == "pass":
-        reasons = ("flaky: it also failed on this very tree",)
-    return GateResult(
-        gate=name,
-        mode=rule.mode,
-        verdict=verdict if judged.verdict != "inconclusive" else "inconclusive",
-        reasons=reasons,
-        event=measured.reference,
-        recorded=name in round_.recorded,
-        flaky=flaky,
-        passes=counted.count("pass"),
-        measured=counted.count("pass") + counted.count("fail"),
-        duration_s=measured.duration_ns / 1e9,
-        summary=summarize(measured, rule),
-    )
-
-
-def summarize(measured: GateMeasured, rule: Rule) -> str:
-    """Return a measurement's numbers in a few words: the metric that decides, and what was examined."""
-    value = measured.metrics.get(rule.metric)
-    shown = "" if value is None else f"{rule.metric} {value:g}"
-    compared = f"{'≤' if rule.better == 'lower' else '≥'} {rule.threshold:g}"
-    unit = measured.unit.removesuffix("s") if measured.examined == 1 else measured.unit
-    examined = f"{measured.examined} {unit}" if unit else ""
-    return ", ".join(part for part in (f"{shown} ({compared})" if shown else "", examined) if part)
+    return result_of(history, measured, rule, recorded=name in round_.recorded)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from ledger.errors import NotCandidate
+from ledger.errors import LedgerError, NotCandidate
 from ledger.events import PatchApplied
-from ledger.operations.gating import Gated, GateOptions, Progress, check_names, gate
+from ledger.operations.gating import GateOptions, Progress, check_names, gate
 from ledger.operations.outcome import Applied
-from ledger.operations.patching import apply, apply_again
+from ledger.operations.patching import apply_again
 from ledger.operations.rollback import roll_back
+from ledger.operations.verdicts import Gated
 from ledger.workspace import Workspace
 from patches.errors import PatchError, show_path
 
@@ -25,26 +26,6 @@ class Trial(Struct, frozen=True, kw_only=True):
     applied: Applied | None = None
     gated: Gated | None = None
     refused: str = ""
-
-
-def apply_gated(
-    workspace: Workspace,
-    data: bytes,
-    options: GateOptions,
-    progress: Progress,
-    *,
-    source: str = "",
-    note: str = "",
-) -> Trial:
-    """Apply a patch, measure the candidate, and accept it or roll it back.
-
-    Killed in between it leaves an unmeasured candidate, never an accepted one.
-
-    Raises:
-        PatchError, DirtyPath, …: As `patching.apply`; nothing was measured.
-    """
-    applied = apply(workspace, data, source=source, note=note, run=options.run)
-    return Trial(of=source, applied=applied, gated=gate(workspace, options, progress))
 
 
 def gate_each(workspace: Workspace, options: GateOptions, progress: Progress) -> list[Trial]:
@@ -80,8 +61,14 @@ def gate_each(workspace: Workspace, options: GateOptions, progress: Progress) ->
         of = patches[0].reference if patches else f"{log.head.run}:{log.head.state_v}"
         return [Trial(of=of, gated=gate(workspace, options, progress))]
     trials: list[Trial] = []
-    for patch in patches:
-        trials.append(_try(workspace, patch, options, progress))
+    for done, patch in enumerate(patches):
+        try:
+            trials.append(_try(workspace, patch, options, progress))
+        except (LedgerError, PatchError) as error:
+            left = " ".join(f"--again {each.reference}" for each in patches[done + 1 :])
+            if left:
+                error.add_note(f"not taken again yet: `ledger apply {left}`")
+            raise
         # A changed policy counts from the first one on.
         options = msgspec.structs.replace(options, profile="", skip=())
     return trials
