@@ -346,7 +346,7 @@ def test_a_final_run_lists_what_is_missing(checked: Checked, ledger: Ledger) -> 
     listed = dict(refused.value.missing)
     assert "the strict gate one was not measured on this tree" in listed
     assert listed["edited past the ledger: b.txt"] == "ledger record"
-    assert "open tickets: one" in listed
+    assert listed["open tickets: one (fix it, or say why not with --waive)"] == "ledger tickets"
     ledger.record()
     with pytest.raises(NotFinal) as again:
         ledger.finish()

@@ -38,7 +38,7 @@ def check_final(workspace: Workspace, log: RunLog, *, waived: bool) -> None:
     missing += [(describe(check), "ledger state --candidate") for check in checks if not check.holds]
     if history.tickets and not waived:
         gates = ", ".join(sorted(history.tickets))
-        missing.append((f"open tickets: {gates}", 'ledger run finish --waive "REASON"'))
+        missing.append((f"open tickets: {gates} (fix it, or say why not with --waive)", "ledger tickets"))
     if missing:
         raise NotFinal(log.head.run, missing)
 

@@ -360,7 +360,9 @@ def test_the_environments_bytecode_lasts(repo: Path) -> None:
     assert any(path.name.startswith("tool.") for path in stale)
     execute(around, *python(code))
     again = {path: path.stat().st_mtime_ns for path in around.bytecode_dir.rglob("*.pyc")}
-    assert {path.name.partition(".")[0] for path in again if again[path] != stale.get(path)} == {"app"}
+    changed = {path.name.partition(".")[0] for path in again if again[path] != stale.get(path)}
+    # The guard's own is compiled again too where this checkout lies in the directory for temporary files.
+    assert changed - {"sitecustomize", "__init__"} == {"app"}
 
 
 def test_mypys_cache_of_a_state_is_not_taken_for_the_next_within_the_same_second(repo: Path) -> None:
