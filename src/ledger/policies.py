@@ -8,6 +8,7 @@ See: ``docs/format.md``, "Policies".
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Literal, TypeAlias
 
@@ -41,6 +42,12 @@ class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
     paths: tuple[str, ...] = ()
     exit_codes: tuple[int, ...] = (0,)
 
+    def __post_init__(self) -> None:
+        """Let equal steps be written alike: the encoder leaves out only what *is* the default."""
+        for name, default in zip(self.__struct_fields__[1:], self.__struct_defaults__, strict=True):
+            if getattr(self, name) == default:
+                msgspec.structs.force_setattr(self, name, default)
+
 
 class Rule(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """One gate: how it is measured, and what decides.
@@ -49,9 +56,9 @@ class Rule(Struct, frozen=True, omit_defaults=True, kw_only=True):
     have been looked at; ``baseline`` asks that the metric be no worse than in the accepted state;
     ``allow_fewer`` and ``allow_flaky`` waive that no fewer tests ran than there, and that all
     outcomes on one tree are the same. ``fed_by`` names a gate whose execution leaves this gate's
-    report too. ``env`` names environment variables that the command sees besides the usual ones,
-    ``outside`` packages that may be imported from outside the measured tree. ``reason`` says
-    why a gate is off.
+    report too, and ``feeder`` is the digest of what that one runs (see `resolve_feeders`). ``env`` names
+    environment variables that the command sees besides the usual ones, ``outside`` packages that may
+    be imported from outside the measured tree. ``reason`` says why a gate is off.
     """
 
     mode: Mode
@@ -67,14 +74,30 @@ class Rule(Struct, frozen=True, omit_defaults=True, kw_only=True):
     env: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     fed_by: str = ""
+    feeder: str = ""
     outside: tuple[str, ...] = ()
     reason: str = ""
 
     @property
     def definition(self) -> str:
         """Digest of what shapes the facts: commands, formats, environment. Thresholds are not in it."""
-        shape = (self.steps, self.env, self.fed_by, self.outside)
+        shape = (self.steps, self.env, self.fed_by, self.feeder, self.outside)
         return sha256(b"ledger-gate/1\n" + msgspec.json.encode(shape)).hexdigest()
+
+
+def resolve_feeders(gates: Mapping[str, Rule]) -> dict[str, Rule]:
+    """Return the rules with each fed gate naming by digest what its feeder runs.
+
+    Without it a verdict that came from another gate's command would outlive a change of that command.
+    """
+    resolved = dict(gates)
+    for name, rule in gates.items():
+        other = gates.get(rule.fed_by)
+        shape = () if other is None else (other.steps, other.env, other.outside)
+        feeder = sha256(b"ledger-feeder/1\n" + msgspec.json.encode(shape)).hexdigest() if shape else ""
+        if feeder != rule.feeder:
+            resolved[name] = msgspec.structs.replace(rule, feeder=feeder)
+    return resolved
 
 
 class PhaseRule(Struct, frozen=True, omit_defaults=True, kw_only=True):

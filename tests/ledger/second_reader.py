@@ -198,7 +198,8 @@ def live_states(events: list[Event], v: int) -> list[tuple[int, str]]:
 
 def definition_of(rule: Event) -> str:
     """See "Policies": the digest of what shapes a gate's facts."""
-    shape = [rule["steps"], rule.get("env", []), rule.get("fed_by", ""), rule.get("outside", [])]
+    shape = [rule["steps"], rule.get("env", []), *(rule.get(name, "") for name in ("fed_by", "feeder"))]
+    shape.append(rule.get("outside", []))
     text = json.dumps(shape, separators=(",", ":"), ensure_ascii=False)
     return sha256(b"ledger-gate/1\n" + text.encode())
 

@@ -40,7 +40,7 @@ from ledger.gates.tables import (
     parse_layer,
     shorten_options,
 )
-from ledger.policies import Isolation, PhaseRule, Policy, Rule, Step
+from ledger.policies import Isolation, PhaseRule, Policy, Rule, Step, resolve_feeders
 
 __all__ = [
     "Configuration",
@@ -100,7 +100,7 @@ class _Profile(NamedTuple):
                 gates[name] = msgspec.structs.replace(rule, fed_by="")
         self._check(gates)
         return Policy(
-            gates=gates,
+            gates=resolve_feeders(gates),
             phases=PhaseRule(**{key: value for layer in self.layers for key, value in layer.phases.items()}),
             isolated=Isolation(
                 **{key: value for layer in self.layers for key, value in layer.isolated.items()}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ledger.policies import Better, Mode, Policy, Rule, Step
+from ledger.policies import Better, Mode, Policy, Rule, Step, resolve_feeders
 
 METRICS: Mapping[str, tuple[str, ...]] = {
     "exit": ("failed",),
@@ -120,10 +120,12 @@ def default_policy(profile: str) -> Policy:
     """Return one of the built-in policies: ``dev``, all soft, or ``release``, all strict."""
     mode = DEFAULT_MODES[profile]
     return Policy(
-        gates={
-            name: rule if rule.mode == "off" else msgspec.structs.replace(rule, mode=mode)
-            for name, rule in GATES.items()
-        }
+        gates=resolve_feeders(
+            {
+                name: rule if rule.mode == "off" else msgspec.structs.replace(rule, mode=mode)
+                for name, rule in GATES.items()
+            }
+        )
     )
 
 

@@ -57,7 +57,7 @@ def apply(
         try:
             changes = apply_patch(tree, patch)
         except PatchError as error:
-            applied_before = _has_result(workspace, log.head.tree, patch)
+            applied_before = has_result(workspace, log.head.tree, patch)
             workspace.repository.objects.forget()
             if applied_before:
                 return unchanged(log)
@@ -161,7 +161,7 @@ def change_tree(  # noqa: PLR0913 - what one patch event says, and where
     return Applied(event.reference, result, tuple(changes), left, started=started, configures=configures)
 
 
-def _has_result(workspace: Workspace, oid: str, patch: Patch) -> bool:
+def has_result(workspace: Workspace, oid: str, patch: Patch) -> bool:
     """Tell whether a patch can be taken back from a tree and then gives exactly this tree again."""
     tree = workspace.repository.tree(oid)
     try:

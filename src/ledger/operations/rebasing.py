@@ -15,14 +15,13 @@ from ledger.drift import snapshot_tree
 from ledger.errors import NotCandidate, RebaseStopped, UnknownName
 from ledger.events import Event, FileRecord, PatchApplied, RunRebased, body_digest
 from ledger.history import History
-from ledger.operations.patching import patch_between
+from ledger.operations.patching import has_result, patch_between
 from ledger.run import RunLog
 from ledger.workspace import Change, Workspace
 from patches.apply import apply_patch
 from patches.errors import PatchError, show_path
-from patches.parse import parse_patch, reverse_patch
+from patches.parse import parse_patch
 from patches.touches import LeftAlone, Touch
-from patches.tree import Tree
 
 
 class Rebased(Struct, frozen=True):
@@ -153,7 +152,7 @@ def _plan(
         try:
             changes = apply_patch(tree, patch)
         except PatchError as error:
-            if _contains(workspace.repository.tree(before), data):
+            if has_result(workspace, before, patch):
                 plan.contained.append(state.v)
                 continue
             workspace.repository.objects.forget()
@@ -186,21 +185,9 @@ def _contained(workspace: Workspace, history: History, base: str) -> int:
         if state.v <= past:
             break
         data, _ = patch_between(workspace, history.live[0].tree, state.tree)
-        if data and _contains(workspace.repository.tree(base), data):
+        if data and has_result(workspace, base, parse_patch(data)):
             return state.v
     return past
-
-
-def _contains(tree: Tree, data: bytes) -> bool:
-    """Tell whether a tree has a patch's result already."""
-    before = tree.write()
-    patch = parse_patch(data)
-    try:
-        apply_patch(tree, reverse_patch(patch))
-        apply_patch(tree, patch)
-    except PatchError:
-        return False
-    return tree.write() == before
 
 
 def _moves(workspace: Workspace, log: RunLog, head: str, result: str) -> list[Touch]:

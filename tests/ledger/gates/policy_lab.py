@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from ledger.gates.defaults import GATES, METRICS, metrics_of
-from ledger.policies import PHASES, Isolation, Mode, PhaseRule, Policy, Rule, Step
+from ledger.policies import PHASES, Isolation, Mode, PhaseRule, Policy, Rule, Step, resolve_feeders
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -81,7 +81,7 @@ def policies(draw: st.DrawFn, names: tuple[str, ...] = (*GATES, "e2e")) -> Polic
         built_in = msgspec.structs.replace(GATES.get(name, GATES["lint"]), fed_by="")
         gates[name] = draw(st.one_of(rules(tuple(gates)), st.just(built_in)))
     return Policy(
-        gates=gates,
+        gates=resolve_feeders(gates),
         phases=PhaseRule(
             order=draw(st.booleans()),
             patches=tuple(phase for phase in PHASES if draw(st.booleans())),
@@ -110,4 +110,4 @@ def variants(draw: st.DrawFn, policy: Policy) -> Policy:
         if draw(st.booleans()):
             chosen |= {"mode", "reason"}
         gates[name] = msgspec.structs.replace(rule, **{field: fields[field] for field in chosen})
-    return msgspec.structs.replace(policy, gates=gates)
+    return msgspec.structs.replace(policy, gates=resolve_feeders(gates))

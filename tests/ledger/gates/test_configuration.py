@@ -138,6 +138,16 @@ def test_one_execution_feeds_both_only_while_both_run_as_they_do_by_default() ->
     assert gate("[gates.tests]\nfed-by = ''", "tests").fed_by == ""
 
 
+def test_what_the_feeder_runs_is_part_of_the_definition() -> None:
+    """A verdict that came from a weaker command must not count once the command is the old one again."""
+    fed = "[gates.tests]\nfed-by = 'cov'\n"
+    pytest_k = 'command = "pytest -k fast --cov --cov-report=json:{scratch}/coverage.json"'
+    whole, weaker = gate(fed, "tests"), gate(f"{fed}[gates.cov]\n{pytest_k}", "tests")
+    assert whole.definition != weaker.definition
+    assert gate(f"{fed}[gates.cov]\nthreshold = 9", "tests").definition == whole.definition
+    assert gate("[gates.tests]\nfed-by = ''", "tests").definition != whole.definition
+
+
 def test_a_type_checker_is_known_by_its_command() -> None:
     """Its report is read by its own parser, also where it is started by another program."""
     assert gate("[gates.types]", "types").steps[0].command == ("pyright", "--outputjson")
