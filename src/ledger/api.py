@@ -240,14 +240,14 @@ class Ledger:
         run, v = self.resolve(reference)
         return History.of(self.events(run), v)
 
-    def find_backups(self, below: bytes = b"") -> tuple[str, tuple[BackupGroup, ...]]:
+    def find_backups(self, paths: Sequence[bytes] = ()) -> tuple[str, tuple[BackupGroup, ...]]:
         """Return the candidate's tree (HEAD's without a run), and its groups of suffixed backups."""
         from ledger.operations import moving
 
         workspace = self._reading_workspace()
         head = None if workspace is None else workspace.open_run()
         tree = self.repository.head().tree if head is None else head.tree
-        return tree, moving.find_groups(self.repository, workspace, tree, below)
+        return tree, moving.find_groups(self.repository, workspace, tree, paths)
 
     def policy(self) -> Configuration:
         """Return the policy in force in the open run; without one, what the configuration says.

@@ -120,6 +120,22 @@ def test_a_check_that_fails_changes_nothing_and_is_recorded(book: Book, ledger: 
     book.assert_followed(book.write_tree(BASE))
 
 
+def test_backups_are_found_below_directories_and_by_any_file_of_a_group(book: Book, ledger: Ledger) -> None:
+    """Several paths may be named; a name that only begins alike is another directory."""
+    backups = [b"a.txt.bak", b"dir/c.txt.orig", b"dir2/d.txt", b"dir2/d.txt~"]
+    ledger.apply(
+        book.diff(book.write_tree(BASE), book.write_tree({**BASE, **{b: File(b"old\n") for b in backups}}))
+    )
+
+    def canonical(*paths: bytes) -> list[bytes]:
+        return [group.canonical for group in ledger.find_backups(paths)[1]]
+
+    assert canonical() == canonical(b".") == [b"a.txt", b"dir/c.txt", b"dir2/d.txt"]
+    assert canonical(b"dir/") == canonical(b"dir") == [b"dir/c.txt"]
+    assert canonical(b"a.txt.bak", b"dir2") == [b"a.txt", b"dir2/d.txt"]
+    assert canonical(b"nowhere") == []
+
+
 def test_a_plan_made_for_another_tree_is_refused(book: Book, ledger: Ledger) -> None:
     """Nothing is written: what it says of each file may be wrong by now."""
     files = {**BASE, b"a.txt.bak": File(b"one, before\n")}

@@ -72,15 +72,18 @@ def repository_path(ledger: Ledger, argument: str) -> bytes:
 
 
 @click.command()
-@click.argument("below", metavar="[DIRECTORY]", default="")
+@click.argument("paths", metavar="[PATH]...", nargs=-1)
 @click.option("--plan", "plan_file", metavar="FILE", help="Write the proposal there, to be edited.")
 @click.option("--apply", "apply_file", metavar="FILE", help="Carry out a plan.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
 @format_options
-def canonicalize(below: str, plan_file: str | None, apply_file: str | None, message: str, style: str) -> None:
+def canonicalize(
+    paths: tuple[str, ...], plan_file: str | None, apply_file: str | None, message: str, style: str
+) -> None:
     """Find suffixed backups of one file (x.py0, x.py.bak, "x (1).py", x_copy.py …) and merge them into it.
 
-    Lists the groups with what is proposed. --plan writes that as TOML, to be edited; --apply carries it out
+    PATH is a directory to look in, or a file whose group is meant; by default everything. Lists the groups
+    with what is proposed. --plan writes that as TOML, to be edited; --apply carries it out
     as one event: the survivor takes the canonical path, its backups go, and what must and must not
     exist afterwards is verified before anything is visible.
 
@@ -98,8 +101,7 @@ def canonicalize(below: str, plan_file: str | None, apply_file: str | None, mess
         plan = parse_plan(Path(apply_file).read_text("utf-8"))
         report_applied(ledger.canonicalize(plan, note=readable(message)), apply_file)
         return
-    top = repository_path(ledger, below) if below else b""
-    tree, groups = ledger.find_backups(b"" if top == b"." else top.rstrip(b"/"))
+    tree, groups = ledger.find_backups([repository_path(ledger, path) for path in paths])
     if plan_file:
         Path(plan_file).write_text(encode_plan(groups, tree=bytes.fromhex(tree)), "utf-8")
         say(f"wrote {plan_file}: {count_of(len(groups), 'group')}; `ledger canonicalize --apply {plan_file}`")

@@ -69,7 +69,7 @@ def move(
 
 
 def find_groups(
-    repository: Repository, workspace: Workspace | None, tree: str, below: bytes = b""
+    repository: Repository, workspace: Workspace | None, tree: str, paths: Sequence[bytes] = ()
 ) -> tuple[BackupGroup, ...]:
     """Return the groups of suffixed backups in a tree, each with a proposed survivor. Reads only.
 
@@ -77,10 +77,18 @@ def find_groups(
         repository: Has the tree and its commits.
         workspace: The ledger, None where nothing was recorded yet.
         tree: Where to look.
-        below: A directory to look in.
+        paths: Directories to look in, or files whose groups are meant, from the top; none: everything.
     """
-    changes = _LastChanges(repository, workspace)
-    return group_backups(repository.tree(tree), below=below, changed_at=changes)
+    groups = group_backups(repository.tree(tree), changed_at=_LastChanges(repository, workspace))
+    wanted = {path.rstrip(b"/") for path in paths}
+    if not wanted or b"." in wanted:
+        return groups
+    return tuple(group for group in groups if any(_concerns(group, path) for path in wanted))
+
+
+def _concerns(group: BackupGroup, path: bytes) -> bool:
+    files = {group.canonical, *(member.path for member in group.members)}
+    return path in files or group.canonical.startswith(path + b"/")
 
 
 def canonicalize(workspace: Workspace, plan: Plan, *, note: str = "", run: str = "") -> Applied:
