@@ -19,6 +19,7 @@ Cause: TypeAlias = Literal["exit", "timeout", "stop"]
 
 _TICK_S = 0.05
 _GRACE_S = 2.0
+_KILL_S = 1.0
 _DRAIN_S = 0.5
 _CHUNK = 1 << 16
 
@@ -154,16 +155,24 @@ def end_group(process: subprocess.Popen[bytes], grace_s: float = _GRACE_S) -> No
         return
     gone = False
     try:
-        deadline = time.monotonic() + grace_s
-        pause_s = 0.001
-        while not (gone := _is_gone(process)) and time.monotonic() < deadline:
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 2, _TICK_S)
+        gone = _await_end(process, grace_s)
     finally:
         # A group that is gone has given its number back: it could be another's by now.
         if not gone:
             _send(group, signal.SIGKILL)
+            # The kernel ends them in its own time; what it cannot end (in a device's wait) is not waited for.
+            _await_end(process, _KILL_S)
         process.wait()
+
+
+def _await_end(process: subprocess.Popen[bytes], timeout_s: float) -> bool:
+    """Wait for the end of a group; return whether it has come."""
+    deadline = time.monotonic() + timeout_s
+    pause_s = 0.001
+    while not (gone := _is_gone(process)) and time.monotonic() < deadline:
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 2, _TICK_S)
+    return gone
 
 
 def _is_gone(process: subprocess.Popen[bytes]) -> bool:

@@ -78,8 +78,8 @@ def make_venv(path: Path, *pth: Path) -> Path:
 def runs(pid: int) -> bool:
     """Whether a process is there and more than a zombie."""
     try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] != b"Z"
-    except FileNotFoundError:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
