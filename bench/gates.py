@@ -12,8 +12,9 @@ The package is the demo's, its last release; each side has a copy of its own. In
 
 The minima decide over the first limit, since other work on the machine only adds to runs this long, and the
 medians over the second; processor time stands beside them.
-Two things that a gate does on purpose are in the price: it compiles the tree's modules anew each time, and it
-notes where every module was imported from. Exits 1 where a limit is missed.
+Two things that a gate does on purpose are in the price: it compiles those modules of the tree anew whose
+cached bytecode may be of another content, and it notes where every module was imported from. Exits 1 where a
+limit is missed.
 """
 
 from __future__ import annotations
