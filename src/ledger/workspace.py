@@ -148,7 +148,7 @@ class Workspace:
         configuration = configuration_of(self.repository)
         head: Head = self.repository.head()
         listing = self.repository.listing(head.tree)
-        run = name or name_run(title, self.stamp)
+        run = name or self._fresh_name(title)
         started = RunStarted(
             **identify(run, self.stamp),
             title=title,
@@ -165,6 +165,13 @@ class Workspace:
             source=configuration.source,
         )
         return RunLog.begin(self.store, self.stamp, started, listing, policy)
+
+    def _fresh_name(self, title: str) -> str:
+        """Return a generated name that no run of this ledger has: a million of them share a few words."""
+        taken = self.store.heads()
+        while (name := name_run(title, self.stamp)) in taken:
+            pass
+        return name
 
     def resume(self, run: str = "") -> RunLog | None:
         """Return the open run, its projections brought up to the log; None where none is open.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sys
 import threading
@@ -26,7 +27,7 @@ from ledger.errors import (
     RunName,
     RunOpen,
 )
-from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, RunStarted
+from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, RunStarted, Stamp
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
 from patches.errors import EmptyPatch, HunkMismatch, PatchSyntaxError
@@ -149,6 +150,17 @@ def test_a_name_is_used_once(ledger: Ledger) -> None:
         pass
     with pytest.raises(RunName, match="exists"):
         ledger.run("t", name="once")
+
+
+def test_a_generated_name_that_is_taken_is_drawn_again(book: Book) -> None:
+    """Four random digits meet sooner or later, and nobody asked for that name."""
+    drawn = [bytes(4), bytes(4), b"\x01" * 4]
+    stamp = Stamp(entropy=lambda size: drawn.pop(0) if size == 4 else os.urandom(size))
+    with Ledger.open(book.root, stamp=stamp) as ledger:
+        for _ in range(2):
+            with ledger.run("same title"):
+                pass
+        assert [head.run for head in ledger.runs()] == ["same-title-1111", "same-title-0000"]
 
 
 @pytest.mark.parametrize("title", ["", "Ünïcödé ✓", "123 go", "-- x --", "a" * 200, "line\nbreak"])
