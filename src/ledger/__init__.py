@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ledger.api import Ledger, Run
     from ledger.errors import LedgerError
-    from ledger.events import Actor
     from ledger.operations.outcome import Applied
+    from ledger.stamps import Actor
     from ledger.status import Status
 
 __version__ = "0.1.0"
 __all__ = ["Actor", "Applied", "Ledger", "LedgerError", "Run", "Status", "__version__"]
 
 _HOMES = {
-    "Actor": "ledger.events",
+    "Actor": "ledger.stamps",
     "Applied": "ledger.operations.outcome",
     "Ledger": "ledger.api",
     "LedgerError": "ledger.errors",

@@ -11,20 +11,17 @@ See: ``docs/format.md``, "Events".
 
 from __future__ import annotations
 
-import os
 import re
-import time
-from binascii import a2b_base64, b2a_base64
-from collections.abc import Callable, Iterable
 from hashlib import sha256
 from typing import Literal, TypeAlias, get_args
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ledger.filerecords import FileRecord, WirePath
 from ledger.measurements import Verdict
 from ledger.policies import Policy
-from patches.model import Entry, FileChange, Operation
+from ledger.stamps import Actor
 
 NO_DIGEST = "0" * 64
 """``prev`` of a run's first event."""
@@ -38,85 +35,12 @@ Cause: TypeAlias = Literal["diff", "drift", "mv", "restore", "undo", "rebase"]
 """Why a tree changed."""
 
 
-class Actor(Struct, frozen=True):
-    """Who did it, as claimed by ``LEDGER_ACTOR`` (``kind:name:session``); nothing proves it."""
-
-    kind: str = "unknown"
-    name: str = ""
-    session: str = ""
-
-
-class EncodedPath(Struct, frozen=True):
-    """A path whose bytes are not UTF-8, in base64."""
-
-    b64: str
-
-
-WirePath: TypeAlias = str | EncodedPath
-
-
-def encode_path(path: bytes) -> WirePath:
-    """Return the wire form of a Git path."""
-    try:
-        return path.decode("utf-8")
-    except UnicodeDecodeError:
-        return EncodedPath(b2a_base64(path, newline=False).decode("ascii"))
-
-
-def parse_path(path: WirePath) -> bytes:
-    """Return the bytes of a path in wire form."""
-    return path.encode("utf-8") if isinstance(path, str) else a2b_base64(path.b64)
-
-
-class FileRecord(Struct, frozen=True, omit_defaults=True, gc=False):
-    """One file of a tree-changing event; the wire form of ``patches.model.FileChange``."""
-
-    path: WirePath
-    operation: Operation
-    old_path: WirePath | None = None
-    old_mode: str | None = None
-    old_oid: str | None = None
-    mode: str | None = None
-    oid: str | None = None
-    added: int = 0
-    removed: int = 0
-
-    @classmethod
-    def of(cls, change: FileChange) -> FileRecord:
-        """Return the record of what a patch did to one file."""
-        old, new = change.old, change.new
-        return cls(
-            path=encode_path(change.path),
-            operation=change.operation,
-            old_path=None if change.old_path is None else encode_path(change.old_path),
-            old_mode=None if old is None else f"{old.mode:06o}",
-            old_oid=None if old is None else old.oid.hex(),
-            mode=None if new is None else f"{new.mode:06o}",
-            oid=None if new is None else new.oid.hex(),
-            added=change.added,
-            removed=change.removed,
-        )
-
-    @property
-    def old(self) -> Entry | None:
-        """The entry before: of ``old_path`` for a rename or copy, else of ``path``."""
-        return _entry(self.old_mode, self.old_oid)
-
-    @property
-    def new(self) -> Entry | None:
-        """The entry after, None where the path is gone."""
-        return _entry(self.mode, self.oid)
-
-
-def _entry(mode: str | None, oid: str | None) -> Entry | None:
-    return None if mode is None or oid is None else Entry(int(mode, 8), bytes.fromhex(oid))
-
-
 class Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """What every event says: identity, place in its run, time, and who claims it.
 
     ``v`` counts from 1 within the run and ``prev`` is the digest of the run's event before;
-    both are stamped by the store under its lock (0 and "" until then).
+    both are stamped by the store under its lock (0 and "" until then). ``request`` is there where the
+    writer gave the id: the digest of what was asked for, so that a retry can be told from another request.
     """
 
     id: str
@@ -125,6 +49,7 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
     prev: str = ""
     at_ns: int
     actor: Actor
+    request: str | UnsetType = UNSET
 
     @property
     def kind(self) -> str:
@@ -363,6 +288,46 @@ class LedgerRecovered(Event, frozen=True, kw_only=True, tag="ledger.recovered/1"
     size_bytes: int
 
 
+class RunImported(Event, frozen=True, kw_only=True, tag="run.imported/1"):
+    """The events of run ``of`` up to ``last_v`` were copied from another ledger, in this append or before.
+
+    ``digest`` is that of the last one, ``source`` the name of the file. The run's home is elsewhere:
+    nobody goes on with it here.
+    """
+
+    of: str
+    last_v: int
+    digest: str
+    source: str = ""
+
+
+class BodyDropped(Event, frozen=True, kw_only=True, tag="body.dropped/1"):
+    """The bodies ``bodies`` that event ``of`` (``<run>:<v>``) names were deleted; ``reason`` is a body.
+
+    Every other event that names one of them has lost it too.
+    """
+
+    of: str
+    bodies: tuple[str, ...]
+    reason: str | None = None
+
+
+class RetiredRun(Struct, frozen=True):
+    """A run whose events and bodies retention took: its name, its last version, and that event's digest."""
+
+    run: str
+    last_v: int
+    digest: str
+    finished_at_ns: int
+
+
+class RetentionApplied(Event, frozen=True, kw_only=True, tag="retention.applied/1"):
+    """The finished runs ``runs`` were taken out of the ledger: what ended before ``before_ns``."""
+
+    before_ns: int
+    runs: tuple[RetiredRun, ...]
+
+
 class UnknownEvent(Struct, frozen=True, kw_only=True):
     """An event of a kind that this version does not know: kept, shown, never rewritten."""
 
@@ -401,6 +366,9 @@ KnownEvent: TypeAlias = (
     | TicketClosed
     | CommitSeen
     | LedgerRecovered
+    | RunImported
+    | BodyDropped
+    | RetentionApplied
 )
 AnyEvent: TypeAlias = KnownEvent | UnknownEvent
 TreeEvent: TypeAlias = RunStarted | RunRebased | PatchApplied | PatchRolledBack
@@ -444,36 +412,8 @@ def body_digest(data: bytes) -> str:
     return sha256(data).hexdigest()
 
 
-def changes_paths(files: Iterable[FileRecord]) -> dict[bytes, Entry | None]:
-    """Return what the files of one event leave at each path that they touch (None: nothing)."""
-    left: dict[bytes, Entry | None] = {}
-    made: dict[bytes, Entry | None] = {}
-    for file in files:
-        if file.operation == "rename" and file.old_path is not None:
-            left[parse_path(file.old_path)] = None
-        path, new = parse_path(file.path), file.new
-        # A deletion never hides what another file of the same patch puts at the path.
-        (left if new is None else made)[path] = new
-    return {**left, **made}
-
-
 def tree_after(event: AnyEvent) -> str | None:
     """Return the candidate that an event leaves, None where it leaves the one before."""
     if isinstance(event, RunStarted):
         return event.base_tree
     return event.result_tree if isinstance(event, TreeEvent) else None
-
-
-class Stamp(Struct, frozen=True):
-    """Where identity and time come from: the id source, the clock, and the claimed actor."""
-
-    actor: Actor = Actor()
-    clock: Callable[[], int] = time.time_ns
-    entropy: Callable[[int], bytes] = os.urandom
-
-    def new_id(self, at_ns: int) -> str:
-        """Return a UUIDv7 (RFC 9562, section 5.7) for a moment in nanoseconds."""
-        value = (at_ns // 1_000_000) << 80 | int.from_bytes(self.entropy(10), "big")
-        value = value & ~(0xF000 << 64) & ~(0xC000 << 48) | 0x7000 << 64 | 0x8000 << 48
-        digits = f"{value:032x}"
-        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

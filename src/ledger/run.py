@@ -17,21 +17,18 @@ from ledger.errors import RunName
 from ledger.events import (
     LEDGER_RUN,
     RUN_NAME,
-    Actor,
     ApplyOptions,
     Cause,
     Event,
-    FileRecord,
     KnownEvent,
     PatchApplied,
     PatchRefused,
     RunStarted,
-    Stamp,
-    changes_paths,
-    encode_path,
 )
+from ledger.filerecords import FileRecord, changes_paths, encode_path
 from ledger.gates.toolfiles import is_configuration
 from ledger.heads import RunHead, advance
+from ledger.stamps import Actor, Stamp
 from ledger.store.interface import Store
 
 _SUFFIX_DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"

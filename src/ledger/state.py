@@ -12,7 +12,8 @@ from hashlib import sha1
 from msgspec import Struct
 
 from ledger.errors import UnknownKind
-from ledger.events import AnyEvent, RunStarted, TreeEvent, UnknownEvent, changes_paths, tree_after
+from ledger.events import AnyEvent, RunStarted, TreeEvent, UnknownEvent, tree_after
+from ledger.filerecords import changes_paths
 from patches.model import MODE_TREE, Entry, Oid
 
 

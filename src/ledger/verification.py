@@ -12,14 +12,7 @@ import pygit2
 from msgspec import Struct
 
 from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch, UnknownKind
-from ledger.events import (
-    NO_DIGEST,
-    AnyEvent,
-    RunFinished,
-    RunStarted,
-    TreeEvent,
-    event_digest,
-)
+from ledger.events import NO_DIGEST, AnyEvent, RunFinished, RunStarted, TreeEvent, event_digest
 from ledger.history import History
 from ledger.projections.refs import RunRef
 from ledger.replay import replay

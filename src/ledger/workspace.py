@@ -37,7 +37,6 @@ from ledger.events import (
     PolicySet,
     RunRebased,
     RunStarted,
-    Stamp,
     TreeEvent,
     body_digest,
     tree_after,
@@ -48,6 +47,7 @@ from ledger.projections.refs import RunRef
 from ledger.projections.worktree import pending_touches
 from ledger.repository import Head, Repository
 from ledger.run import RunLog, identify, name_run
+from ledger.stamps import Stamp
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
 from patches.errors import PatchError

@@ -15,7 +15,6 @@ from ledger.events import (
     CheckFound,
     ChecksVerified,
     Event,
-    FileRecord,
     GateMeasured,
     PatchApplied,
     PatchRolledBack,
@@ -24,14 +23,15 @@ from ledger.events import (
     RunFinished,
     RunRebased,
     RunStarted,
-    Stamp,
     TicketClosed,
     TicketOpened,
     body_digest,
 )
+from ledger.filerecords import FileRecord
 from ledger.history import StateAt
 from ledger.policies import Policy, Rule, Step
 from ledger.run import Identity, identify
+from ledger.stamps import Stamp
 from ledger.state import tree_oid
 from ledger.store.interface import Store
 from patches.model import MODE_FILE, Entry

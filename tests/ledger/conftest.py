@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import Actor, ApplyOptions, PatchRefused, RunStarted, Stamp, body_digest
+from ledger.events import ApplyOptions, PatchRefused, RunStarted, body_digest
+from ledger.stamps import Actor, Stamp
 from ledger.store.local import LocalStore
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

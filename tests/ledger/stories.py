@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from chronicle import Chronicle, Files, rule, tree
 
-from ledger.events import Actor, Stamp
 from ledger.policies import Policy
+from ledger.stamps import Actor, Stamp
 
 GATES = ["lint", "tests", "types"]
 COMMANDS = ["check", "other"]

@@ -19,11 +19,12 @@ import second_reader
 from chronicle import Chronicle, Files, rule, tree
 from stories import BASE, chronicles
 
-from ledger.events import Stamp, encode_event
+from ledger.events import encode_event
 from ledger.gates.judge import judge
 from ledger.history import History
 from ledger.policies import Policy
 from ledger.query.session import open_session
+from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 
 if TYPE_CHECKING:

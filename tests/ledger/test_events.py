@@ -11,19 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.events import (
-    EncodedPath,
-    FileRecord,
-    RunStarted,
-    Stamp,
-    UnknownEvent,
-    changes_paths,
-    encode_event,
-    encode_path,
-    event_digest,
-    parse_event,
-    parse_path,
-)
+from ledger.events import RunStarted, UnknownEvent, encode_event, event_digest, parse_event
+from ledger.filerecords import EncodedPath, FileRecord, changes_paths, encode_path, parse_path
+from ledger.stamps import Stamp
 from patches.model import Entry, FileChange
 
 Started = Callable[[str], RunStarted]

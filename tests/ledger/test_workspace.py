@@ -27,7 +27,8 @@ from ledger.errors import (
     RunName,
     RunOpen,
 )
-from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, RunStarted, Stamp
+from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, RunStarted
+from ledger.stamps import Stamp
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
 from patches.errors import EmptyPatch, HunkMismatch, PatchSyntaxError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from ledger.events import FileRecord, changes_paths
+from ledger.filerecords import FileRecord, changes_paths
 from patches.apply import apply_patch
 from patches.diff import diff_trees
 from patches.errors import PatchError, UnsafePath

@@ -17,7 +17,8 @@ from ledger.cli.times import show_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ledger.events import AnyEvent, FileRecord
+    from ledger.events import AnyEvent
+    from ledger.filerecords import FileRecord
     from ledger.status import Status
 
 
@@ -214,7 +215,7 @@ def show(event: str, style: str) -> None:
 
 
 def _write_files(files: Sequence[FileRecord]) -> None:
-    from ledger.events import parse_path
+    from ledger.filerecords import parse_path
     from patches.errors import show_path
 
     rows = [

@@ -89,7 +89,7 @@ def _wanted(history: History) -> list[CheckFound]:
 
 def find(workspace: Workspace, tree: str, check: CheckFound) -> CheckFound:
     """Return a check with what a tree has for it now."""
-    from ledger.events import encode_path
+    from ledger.filerecords import encode_path
 
     paths = [path for path, _ in workspace.repository.tree(tree).entries()]
     found = match_paths(paths, check.glob)
@@ -98,7 +98,7 @@ def find(workspace: Workspace, tree: str, check: CheckFound) -> CheckFound:
 
 def describe(check: CheckFound) -> str:
     """Return in words why a check does not hold."""
-    from ledger.events import parse_path
+    from ledger.filerecords import parse_path
 
     if check.rule == "must-exist":
         return f"must exist: nothing matches {check.glob}"

@@ -11,7 +11,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from ledger.errors import ChecksFailed, StalePlan
-from ledger.events import CheckFound, ChecksVerified, FileRecord, PatchApplied, parse_path
+from ledger.events import CheckFound, ChecksVerified, PatchApplied
+from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.finalization import describe, find
 from ledger.operations.outcome import Applied, unchanged
 from ledger.projections.worktree import touches

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ledger.events import parse_path
+from ledger.filerecords import parse_path
 from ledger.history import History
 from patches.errors import show_path
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from ledger.errors import NoWorkTree, UnknownReference
-from ledger.events import AnyEvent, Cause, FileRecord, PatchApplied, PatchRefused, parse_path
+from ledger.events import AnyEvent, Cause, PatchApplied, PatchRefused
+from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.outcome import Applied, unchanged
 from ledger.projections.worktree import touches
 from ledger.run import RunLog

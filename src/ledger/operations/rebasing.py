@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from ledger.drift import snapshot_tree
 from ledger.errors import NotCandidate, RebaseStopped, UnknownName
-from ledger.events import Event, FileRecord, PatchApplied, RunRebased, body_digest
+from ledger.events import Event, PatchApplied, RunRebased, body_digest
+from ledger.filerecords import FileRecord
 from ledger.history import History
 from ledger.operations.patching import has_result, patch_between
 from ledger.run import RunLog

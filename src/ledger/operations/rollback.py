@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ledger.errors import DriftInTheWay, NothingToUndo
-from ledger.events import FileRecord, PatchRolledBack
+from ledger.events import PatchRolledBack
+from ledger.filerecords import FileRecord
 from ledger.history import History, StateAt
 from ledger.operations.outcome import Applied
 from ledger.operations.patching import patch_between

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ledger.events import AnyEvent, FileRecord, RunStarted, TreeEvent, changes_paths, parse_path
+from ledger.events import AnyEvent, RunStarted, TreeEvent
+from ledger.filerecords import FileRecord, changes_paths, parse_path
 from patches.model import Entry
 from patches.touches import Touch
 

@@ -21,10 +21,9 @@ from ledger.events import (
     PolicySet,
     RunStarted,
     TreeEvent,
-    changes_paths,
-    parse_path,
     tree_after,
 )
+from ledger.filerecords import changes_paths, parse_path
 from ledger.frames import Frame
 from ledger.measurements import Report
 from ledger.query.tables import TABLES, Table

@@ -10,44 +10,34 @@ that the next writer sets aside.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
 from ledger.errors import DamagedLedger, LostRace, NewerFormat, NoLedger, UnsyncedLog
-from ledger.events import (
-    LEDGER_RUN,
-    NO_DIGEST,
-    Event,
-    LedgerRecovered,
-    Stamp,
-    encode_event,
-    event_digest,
-)
+from ledger.events import LEDGER_RUN, NO_DIGEST, Event, LedgerRecovered, encode_event, event_digest
 from ledger.frames import Cursor, Frame, encode_frame, parse_frame
-from ledger.heads import RunHead, advance
+from ledger.heads import RunHead
+from ledger.stamps import Stamp
 from ledger.store.bodies import Bodies
 from ledger.store.disk import boot_id, locked, sync_data, sync_directory, write_all, write_durably
-from ledger.store.marks import Heads, last_boot, read_durable, read_heads, write_durable, write_heads
-from ledger.store.segments import SEGMENT_SIZE_BYTES, Break, Located, Place, Segments
+from ledger.store.marks import last_boot, read_durable, write_durable, write_heads
+from ledger.store.reader import LogReader, check_mark, damage_of
+from ledger.store.segments import SEGMENT_SIZE_BYTES, Break, Located, Place
 
 FORMAT = b"ledger/1\n"
 _DIRECTORIES = ("log", "bodies", "cache", "quarantine", "locks")
 
 
-class LocalStore:
+class LocalStore(LogReader):
     """A ledger's directory, ``<git common dir>/ledger``. One instance serves one thread."""
 
     def __init__(self, root: Path, stamp: Stamp) -> None:
-        self.root = root
+        super().__init__(root)
         self.bodies = Bodies(root / "bodies")
-        self.segments = Segments(root / "log")
         self._stamp = stamp
-        self._heads = Heads(boot=boot_id())
-        self._loaded = False
-        self._confirmed = 0
         self._fd = -1
         self._fd_segment = 0
 
@@ -92,116 +82,6 @@ class LocalStore:
     def write_body(self, data: bytes) -> str:
         """See `Store.write_body`."""
         return self.bodies.write(data)
-
-    # Reading: no lock, nothing written.
-
-    def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
-        """See `Store.groups`."""
-        for group, place in self._confirmed_groups(after or self._beginning()):
-            yield [located.frame for located in group], place
-
-    def frames(self) -> Iterator[Frame]:
-        """See `Store.frames`."""
-        for group, _ in self._confirmed_groups(self._beginning()):
-            for located in group:
-                yield located.frame
-
-    def holds(self, place: Place) -> bool:
-        """Return whether the log has the frame that a place follows, just before its offset."""
-        if place.offset == 0:
-            return place.cursor == Cursor()
-        return self.segments.line_before(place).startswith(b'{"h":"%b"' % place.cursor.hash.encode())
-
-    def located(self) -> Iterator[tuple[int, Located]]:
-        """Yield every confirmed frame from the beginning with its segment, for verification.
-
-        Raises:
-            DamagedLedger: The chain breaks off at bytes that were acknowledged.
-        """
-        for group, place in self._confirmed_groups(self._beginning()):
-            for located in group:
-                yield place.segment, located
-
-    def heads(self) -> Mapping[str, RunHead]:
-        """See `Store.heads`."""
-        self._load()
-        for group, place in self._confirmed_groups(self._heads.place):
-            self._fold(group, place)
-        return self._heads.runs
-
-    def position(self) -> int:
-        """Return the position of the last confirmed event, 0 in an empty log."""
-        self.heads()
-        return self._heads.position
-
-    def backward(self) -> Iterator[Frame]:
-        """Yield confirmed frames from the newest to the oldest; each hash is checked, the chain is not."""
-        last = self.position()
-        for frame in self.segments.backward():
-            if frame.s <= last:
-                yield frame
-
-    def _first(self) -> int:
-        firsts = self.segments.firsts()
-        return firsts[0] if firsts else 1
-
-    def _beginning(self) -> Place:
-        return Place(self._first(), 0, Cursor())
-
-    def _load(self) -> None:
-        """Adopt the cached heads once, after making sure that what they cover is on the disk."""
-        if self._loaded:
-            return
-        self._adopt()
-        if self._heads.position and not self._confirm(self._heads.position):
-            self._heads = Heads(boot=boot_id(), segment=self._first())
-
-    def _adopt(self) -> None:
-        """Take over the cached heads, or begin at the log's beginning where they do not fit the log."""
-        heads = read_heads(self._heads_path)
-        if not heads.position or not self.holds(heads.place):
-            heads = Heads(boot=boot_id(), segment=self._first())
-        self._heads, self._loaded = heads, True
-
-    def _confirmed_groups(self, start: Place) -> Iterator[tuple[list[Located], Place]]:
-        durable = read_durable(self._durable_path)
-        place = start
-        try:
-            for group, place in self.segments.groups(start):
-                _check_mark(durable, group)
-                if not self._confirm(place.cursor.position):
-                    return
-                yield group, place
-        except Break as broken:
-            if reason := _damage(broken, durable, same_boot=False):
-                raise DamagedLedger(*reason) from broken
-            return
-        if place.cursor.position < durable.position:
-            reason = f"the log ends at position {place.cursor.position}, {durable.position} was acknowledged"
-            raise DamagedLedger("log", reason)
-
-    def _confirm(self, position: int) -> bool:
-        """Return whether the log is on the disk up to ``position``, syncing it if nobody has said so."""
-        if position > self._confirmed:
-            self._confirmed = max(self._confirmed, read_durable(self._durable_path).position)
-        if position > self._confirmed:
-            if self._unsynced_path.exists():
-                return False
-            try:
-                self._sync_segments()
-            except OSError:
-                return False
-            self._confirmed = position
-        return True
-
-    def _sync_segments(self) -> None:
-        """Sync the last segment and the log's names; earlier segments were synced when they were closed."""
-        fd = os.open(self.segments.path(self.segments.firsts()[-1]), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            sync_data(fd)
-        finally:
-            os.close(fd)
-        sync_directory(self.segments.root)
 
     # Writing.
 
@@ -250,11 +130,11 @@ class LocalStore:
         durable = read_durable(self._durable_path)
         try:
             for group, place in self.segments.groups(self._heads.place):
-                _check_mark(durable, group)
+                check_mark(durable, group)
                 self._fold(group, place)
         except Break as broken:
             same_boot = last_boot(self._heads_path) == boot_id() != ""
-            if reason := _damage(broken, durable, same_boot=same_boot):
+            if reason := damage_of(broken, durable, same_boot=same_boot):
                 raise DamagedLedger(*reason) from broken
             self._recover(broken)
         if self._heads.position < durable.position:
@@ -264,17 +144,6 @@ class LocalStore:
     def _has_newer_segment(self) -> bool:
         firsts = self.segments.firsts()
         return bool(firsts) and firsts[-1] > self._heads.segment
-
-    def _fold(self, group: list[Located], place: Place) -> None:
-        for located in group:
-            frame = located.frame
-            try:
-                event = frame.event
-            except msgspec.DecodeError as error:
-                raise DamagedLedger(f"position {frame.s}", f"not an event: {error}") from error
-            head = self._heads.runs.get(event.run)
-            self._heads.runs[event.run] = advance(head, event, event_digest(frame.e), frame.s)
-        self._heads.place = place
 
     def _recover(self, broken: Break) -> None:
         """Set aside the bytes of an append that was never acknowledged, then say so in the log."""
@@ -372,18 +241,6 @@ class LocalStore:
         self._confirmed = last.s
         write_durable(self._durable_path, Cursor(last.s, last.h))
 
-    @property
-    def _durable_path(self) -> Path:
-        return self.root / "durable"
-
-    @property
-    def _unsynced_path(self) -> Path:
-        return self.root / "unsynced"
-
-    @property
-    def _heads_path(self) -> Path:
-        return self.root / "cache" / "heads"
-
 
 def _stamped(events: Sequence[Event], head: RunHead | None) -> list[Event]:
     """Return the events of one run with ``v`` and ``prev`` set, following ``head``."""
@@ -403,27 +260,3 @@ def _same(event: Event, frame: Frame) -> bool:
     if not isinstance(stored, Event):
         return False
     return stored == msgspec.structs.replace(event, v=stored.v, prev=stored.prev, at_ns=stored.at_ns)
-
-
-def _check_mark(durable: Cursor, group: list[Located]) -> None:
-    """Check that the frame which ``durable`` names is the one that was acknowledged."""
-    for located in group:
-        if located.frame.s == durable.position and located.frame.h != durable.hash:
-            reason = "the frame is not the one that was acknowledged"
-            raise DamagedLedger(f"position {durable.position}", reason)
-
-
-def _damage(broken: Break, durable: Cursor, *, same_boot: bool) -> tuple[str, str] | None:
-    """Return where and why a break is damage, None where it is a torn tail.
-
-    Only bytes past every confirmed position can be torn, and as long as the system has not
-    restarted, only by an append that did not write all of its bytes.
-    """
-    position = broken.place.cursor.position + 1
-    covered = max(durable.position, broken.witness)
-    place = f"log/{broken.place.segment:020d}.jsonl, byte {broken.place.offset}, position {position}"
-    if covered >= position:
-        return place, f"{broken.reason}; positions to {covered} were acknowledged"
-    if same_boot and not broken.short:
-        return place, f"{broken.reason}; the system has not restarted since it was written"
-    return None

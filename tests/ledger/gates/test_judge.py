@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from policy_lab import NUMBERS, Seen
 
-from ledger.events import Actor, GateMeasured
+from ledger.events import GateMeasured
 from ledger.gates.judge import judge, show_number
 from ledger.policies import Rule, Step
+from ledger.stamps import Actor
 
 TESTS = Rule(mode="strict", steps=(Step(command=("pytest",), format="junit"),), metric="broken")
 COV = Rule(

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.events import ApplyOptions, FileRecord, PatchApplied, RunStarted, Stamp, parse_path
+from ledger.events import ApplyOptions, PatchApplied, RunStarted
+from ledger.filerecords import FileRecord, parse_path
 from ledger.frames import Frame
 from ledger.query import cache as cache_module
 from ledger.query.session import open_session
+from ledger.stamps import Stamp
 from ledger.state import fold_state, tree_oid
 from ledger.store.local import LocalStore
 from ledger.store.segments import Place

@@ -15,10 +15,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from chronicle import Chronicle, rule
 from questions import ask
 
-from ledger.events import Stamp, body_digest
+from ledger.events import body_digest
 from ledger.measurements import FileCoverage, Report, TestResult
 from ledger.policies import Policy
 from ledger.query.session import open_session
+from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 
 TICK_S = 0.001

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from questions import COLUMNS, QUERIES, ask
 
 from ledger import Ledger
-from ledger.events import Stamp
 from ledger.query.session import open_session
+from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 from patches.errors import HunkMismatch
 

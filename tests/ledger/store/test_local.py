@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import DamagedLedger, LostRace, NewerFormat, NoLedger, UnsyncedLog
-from ledger.events import PatchRefused, RunStarted, Stamp
+from ledger.events import PatchRefused, RunStarted
+from ledger.stamps import Stamp
 from ledger.store import local as local_module
 from ledger.store import segments as segments_module
 from ledger.store.local import LocalStore

@@ -1,0 +1,285 @@
+"""Reading a ledger: what happened, what state it left, and what can be proved of it.
+
+Nothing here needs a lock, heals anything, or makes a ledger where there is none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from ledger.errors import InvalidActor, UnknownReference
+from ledger.events import AnyEvent
+from ledger.heads import RunHead
+from ledger.history import History
+from ledger.references import resolve
+from ledger.repository import Repository
+from ledger.stamps import Actor, Stamp
+from ledger.status import Status, compare_policy, policy_in_force, read_status
+from ledger.store.local import LocalStore
+from ledger.workspace import Workspace
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+    from ledger.gates.configuration import Configuration
+    from ledger.gates.weakening import Change
+    from ledger.replay import Step
+    from ledger.state import State
+    from ledger.verification import Finding
+    from patches.backups import BackupGroup
+    from patches.tree import Tree
+
+
+class LedgerReader:
+    """The ledger of one repository, seen from one of its work trees.
+
+    Close it, or use it as a context manager.
+    """
+
+    def __init__(self, repository: Repository, stamp: Stamp, directory: Path = Path()) -> None:
+        self.repository = repository
+        self.directory = directory
+        self._stamp = stamp
+        self._store: LocalStore | None = None
+        self._session: tuple[int, DuckDBPyConnection] | None = None
+
+    @classmethod
+    def open(cls, start: str | Path = ".", *, actor: Actor | None = None, stamp: Stamp | None = None) -> Self:
+        """Open the ledger of the repository that contains ``start``; none is made before it is written to.
+
+        Args:
+            start: A directory in the repository.
+            actor: Who acts; by default what ``LEDGER_ACTOR`` claims (``kind:name:session``).
+            stamp: Source of ids and times, for repeatable tests.
+
+        Raises:
+            NotARepository: There is no repository.
+            UnsupportedRepository: It cannot be written safely.
+            InvalidActor: ``LEDGER_ACTOR`` is malformed.
+        """
+        if stamp is None:
+            stamp = Stamp(actor=actor or parse_actor(os.environ.get("LEDGER_ACTOR", "")))
+        return cls(Repository.open(Path(start)), stamp, Path(start))
+
+    def close(self) -> None:
+        """Release what is open. Everything written is on the disk already."""
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        """Return the ledger itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Close it."""
+        self.close()
+
+    @property
+    def path(self) -> Path:
+        """The ledger's directory, whether or not it exists yet."""
+        return self.repository.ledger_dir
+
+    @property
+    def store(self) -> LocalStore:
+        """The store, for reading.
+
+        Raises:
+            NoLedger: Nothing was ever recorded here.
+            NewerFormat: A later version wrote it.
+        """
+        if self._store is None:
+            self._store = LocalStore.open(self.path, self._stamp)
+        return self._store
+
+    def history(self, reference: str = "@") -> History:
+        """Return a run's history up to an event: its live states, and what is accepted.
+
+        Raises:
+            UnknownReference: It names no event.
+        """
+        run, v = self.resolve(reference)
+        return History.of(self.events(run), v)
+
+    def find_backups(self, paths: Sequence[bytes] = ()) -> tuple[str, tuple[BackupGroup, ...]]:
+        """Return the candidate's tree (HEAD's without a run), and its groups of suffixed backups."""
+        from ledger.operations import moving
+
+        workspace = self._reading_workspace()
+        head = None if workspace is None else workspace.open_run()
+        tree = self.repository.head().tree if head is None else head.tree
+        return tree, moving.find_groups(self.repository, workspace, tree, paths)
+
+    def policy(self) -> Configuration:
+        """Return the policy in force in the open run; without one, what the configuration says.
+
+        Raises:
+            InvalidConfiguration: The configuration cannot be read.
+        """
+        return policy_in_force(self.repository, self._reading_workspace())
+
+    def policy_changes(self) -> tuple[tuple[Change, ...], tuple[str, ...]]:
+        """Return where the configuration is not the policy in force, and where it asks for less.
+
+        Raises:
+            InvalidConfiguration: The configuration cannot be read.
+        """
+        return compare_policy(self.repository, self._reading_workspace())
+
+    def runs(self) -> list[RunHead]:
+        """Return the head of every run, the newest first."""
+        heads = (head for head in self.store.heads().values() if head.base_tree)
+        return sorted(heads, key=lambda head: -head.position)
+
+    def status(self) -> Status:
+        """Return where the open run stands and what in the work tree it does not know."""
+        return read_status(self.repository, self._reading_workspace())
+
+    def _reading_workspace(self) -> Workspace | None:
+        """Return the workspace to look at, None where nothing was recorded yet."""
+        if not self.path.joinpath("FORMAT").exists():
+            return None
+        return Workspace(self.repository, self.store, self._stamp)
+
+    def resolve(self, reference: str = "@") -> tuple[str, int]:
+        """Return the run and version that a reference names.
+
+        Raises:
+            UnknownReference: It names no event.
+        """
+        heads = self.store.heads()
+        return resolve(reference, heads, self._current(heads))
+
+    def _current(self, heads: Mapping[str, RunHead]) -> str | None:
+        """Return what short references mean: the open run, else the last one of this work tree."""
+        name = self.repository.work_tree_name
+        mine = [head for head in heads.values() if head.base_tree and head.work_tree == name]
+        best = max(mine, key=lambda head: (head.open, head.position), default=None)
+        return None if best is None else best.run
+
+    def events(self, run: str | None = None) -> Iterator[AnyEvent]:
+        """Yield the events of one run (the current one by default), in order."""
+        wanted = run or self._current(self.store.heads())
+        for frame in self.store.frames():
+            event = frame.event
+            if event.run == wanted:
+                yield event
+
+    def events_backward(self, run: str | None = None) -> Iterator[AnyEvent]:
+        """Yield the events of one run (the current one by default), the newest first.
+
+        Reads the log from its end: the newest events of a run cost the same however long the log is.
+        """
+        wanted = run or self._current(self.store.heads())
+        for frame in self.store.backward():
+            event = frame.event
+            if event.run == wanted:
+                yield event
+                if event.v == 1:
+                    return
+
+    def event(self, reference: str) -> AnyEvent:
+        """Return one event.
+
+        Raises:
+            UnknownReference: It names none.
+        """
+        run, v = self.resolve(reference)
+        for event in self.events_backward(run):
+            if event.v == v:
+                return event
+        raise UnknownReference(reference, "the log does not hold it any more")
+
+    def body(self, digest: str) -> bytes:
+        """Return a body: patch bytes, a note, an error's text, a base listing."""
+        return self.store.read_body(digest)
+
+    def state(self, reference: str = "@") -> State:
+        """Return the candidate at an event by the fold, checked against the recorded tree (P3).
+
+        Raises:
+            UnknownReference: It names no event.
+            ReplayMismatch: The files do not hash to the recorded tree.
+        """
+        from ledger.errors import ReplayMismatch
+        from ledger.state import fold_state, tree_oid
+
+        run, v = self.resolve(reference)
+        state = fold_state(self.events(run), self.store.read_body, v)
+        if state is None:
+            raise UnknownReference(reference, f"run {run} has no tree")
+        if (got := tree_oid(state.files).hex()) != state.recorded_tree:
+            raise ReplayMismatch(f"{run}:{v}", state.recorded_tree, got)
+        return state
+
+    def accepted_state(self, reference: str = "@") -> State:
+        """Return the accepted state as of an event: the gate-filtered one, checked as `state` is.
+
+        Raises:
+            UnknownReference: It names no event.
+            ReplayMismatch: The files do not hash to the recorded tree.
+        """
+        accepted = self.history(reference).accepted
+        run, _ = self.resolve(reference)
+        return self.state(f"{run}:{accepted.v}")
+
+    def replay(self, until: str = "@", *, into: Path | None = None) -> Iterator[Step]:
+        """Replay a run from its base through the stored patch bytes, each tree checked (P4).
+
+        Args:
+            until: The event to stop after.
+            into: A directory that must not exist or be empty; it gets the files once the last
+                tree was checked.
+
+        Raises:
+            ReplayMismatch: A patch gives another tree than recorded. ``into`` was not written.
+            DirectoryInUse: ``into`` is not empty. Nothing was written.
+        """
+        from ledger.replay import replay, write_tree_into
+        from patches.objects import Objects
+
+        run, v = self.resolve(until)
+        objects = Objects(self.repository.git)
+        last: Tree | None = None
+        for step, tree in replay(self.events(run), self.store, objects, v):
+            last = tree
+            yield step
+        if into is not None and last is not None:
+            write_tree_into(last, objects, into)
+
+    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> DuckDBPyConnection:
+        """Run SQL over the views and return DuckDB's result (``fetchall()``, ``df()``, …).
+
+        The result sees every event that was confirmed when this was called.
+
+        Raises:
+            duckdb.Error: DuckDB's own error: a mistake in the SQL, or an attempt to leave the ledger.
+        """
+        from ledger.query.session import open_session
+
+        position = self.store.position()
+        if self._session is None or self._session[0] != position:
+            self._session = (position, open_session(self.store))
+        return self._session[1].execute(query, parameters)
+
+    def verify(self) -> Iterator[Finding]:
+        """Check the log, the bodies, every recorded state and the refs (P5). See `verification`."""
+        from ledger.verification import verify
+
+        return verify(self.store, self.repository)
+
+
+def parse_actor(text: str) -> Actor:
+    """Return the actor that ``kind[:name[:session]]`` claims; an empty text claims nothing.
+
+    Raises:
+        InvalidActor: There are more than three parts, or no kind, or characters that no name has.
+    """
+    parts = text.split(":")
+    if not text:
+        return Actor()
+    if len(parts) > len(Actor.__struct_fields__) or not parts[0] or not text.isprintable():
+        raise InvalidActor(text)
+    return Actor(*parts)
