@@ -7,17 +7,34 @@ with Ledger.open(".") as ledger, ledger.run("port to 3.13") as run:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import msgspec
+
 from ledger.errors import NoRun
-from ledger.events import CheckFound, PhaseEntered, PolicySet
+from ledger.events import (
+    CheckFound,
+    CommitSeen,
+    Event,
+    GateMeasured,
+    PatchApplied,
+    PatchRolledBack,
+    PhaseEntered,
+    PolicySet,
+    RunFinished,
+    RunRebased,
+    RunStarted,
+)
 from ledger.heads import RunHead
+from ledger.history import StateAt
 from ledger.operations import patching, phases, runs
 from ledger.operations.outcome import Applied
 from ledger.reading import LedgerReader
+from ledger.requests import Request, parse_id
 from ledger.store.local import LocalStore
 from ledger.workspace import Workspace
 
@@ -33,11 +50,47 @@ if TYPE_CHECKING:
 class Ledger(LedgerReader):
     """The ledger of one repository, seen from one of its work trees: all of `LedgerReader`, and writing."""
 
+    _given_id = ""
+
     @cached_property
     def _workspace(self) -> Workspace:
         if self._store is None:
             self._store = LocalStore.open(self.path, self._stamp, create=True)
         return Workspace(self.repository, self._store, self._stamp)
+
+    @contextmanager
+    def once(self, id_: str) -> Generator[None]:
+        """Give the next change an id, so that asking for it again is harmless; "" gives none.
+
+        Within, the first call that writes gives the event that it makes the id. Where that event is in the
+        ledger already, the call writes nothing and raises `AlreadyDone` with it.
+
+        Args:
+            id_: A UUID of version 7 (RFC 9562), as ``ledger id`` prints.
+
+        Raises:
+            InvalidId: It is none.
+            IdTaken: Its event was asked for in other words (from the call).
+        """
+        self._given_id = parse_id(id_) if id_ else ""
+        try:
+            yield
+        finally:
+            self._given_id = ""
+            if self._store is not None:
+                self._workspace.request = None
+
+    @property
+    def has_id(self) -> bool:
+        """Whether the next change is given an id."""
+        return bool(self._given_id)
+
+    def _asking(self, kind: type[Event], command: str, **given: object) -> Workspace:
+        """Return the workspace, told which event the id of `once` is for."""
+        workspace = self._workspace
+        workspace.request = Request(self._given_id, kind, command, given) if self._given_id else None
+        self._given_id = ""
+        return workspace
 
     def run(self, title: str, *, name: str = "", profile: str = "") -> Run:
         """Start a run on HEAD's tree.
@@ -52,7 +105,8 @@ class Ledger(LedgerReader):
             RunName: The name is taken or malformed.
             InvalidConfiguration: The policy's configuration cannot be read.
         """
-        return Run(self._workspace, runs.start(self._workspace, title, name, profile).run)
+        workspace = self._asking(RunStarted, "run start", title=title, name=name, profile=profile)
+        return Run(workspace, runs.start(workspace, title, name, profile).run)
 
     def current_run(self) -> Run:
         """Return the run that is open in this work tree.
@@ -67,15 +121,18 @@ class Ledger(LedgerReader):
 
     def apply(self, patch: bytes, *, source: str = "-", note: str = "") -> Applied:
         """Apply a patch in the open run, or in a new one where none is open. See `patching.apply`."""
-        return patching.apply(self._workspace, patch, source=source, note=note)
+        workspace = self._asking(PatchApplied, "apply", patch=patch, note=note)
+        return patching.apply(workspace, patch, source=source, note=note)
 
     def apply_again(self, reference: str, *, note: str = "") -> Applied:
         """Apply the patch of an earlier event once more. See `patching.apply_again`."""
-        return patching.apply_again(self._workspace, self.event(reference), note=note)
+        event = self.event(reference)
+        workspace = self._asking(PatchApplied, "apply --again", event=event.id, note=note)
+        return patching.apply_again(workspace, event, note=note)
 
     def record(self, *, note: str = "") -> Applied:
         """Record edits made past the ledger, in the open run or a new one. See `patching.record`."""
-        return patching.record(self._workspace, note=note)
+        return patching.record(self._asking(PatchApplied, "record", note=note), note=note)
 
     def move(
         self,
@@ -95,8 +152,16 @@ class Ledger(LedgerReader):
             *(CheckFound("must-exist", glob, 0) for glob in must_exist),
             *(CheckFound("must-not-exist", glob, 0) for glob in must_not_exist),
         ]
+        options = {"force": force, "skip_errors": skip_errors, "note": note}
+        workspace = self._asking(
+            PatchApplied,
+            "mv",
+            paths=[*sources, destination],
+            checks=[(check.rule, check.glob) for check in checks],
+            **options,
+        )
         return moving.move(
-            self._workspace,
+            workspace,
             sources,
             destination,
             force=force,
@@ -109,23 +174,38 @@ class Ledger(LedgerReader):
         """Carry out a plan that brings suffixed backups back to one file. See `moving.canonicalize`."""
         from ledger.operations import moving
 
-        return moving.canonicalize(self._workspace, plan, note=note)
+        plan_bytes = msgspec.msgpack.encode(plan)
+        workspace = self._asking(PatchApplied, "canonicalize", plan=plan_bytes, note=note)
+        return moving.canonicalize(workspace, plan, note=note)
 
     def undo(self, *, with_drift: bool = False) -> Applied:
         """Take away the newest live state of the open run. See `rollback.undo`."""
         from ledger.operations import rollback
 
-        return rollback.undo(self._workspace, with_drift=with_drift)
+        workspace = self._asking(PatchRolledBack, "undo", with_drift=with_drift)
+        return rollback.undo(workspace, with_drift=with_drift)
 
     def enter_phase(self, phase: str, *, note: str = "") -> PhaseEntered:
         """Enter a phase of the open run, or of a new one. See `phases.enter`."""
-        return phases.enter(self._workspace, phase, note=note)
+        return phases.enter(self._asking(PhaseEntered, "phase", phase=phase, note=note), phase, note=note)
 
     def gate(self, options: GateOptions | None = None, progress: Progress | None = None) -> Gated:
         """Measure the candidate. See `gating.gate`."""
         from ledger.operations import gating
 
-        return gating.gate(self._workspace, options or gating.GateOptions(), progress or _no_progress)
+        options = options or gating.GateOptions()
+        workspace = self._asking(GateMeasured, "gate", options=msgspec.to_builtins(options))
+        return gating.gate(workspace, options, progress or _no_progress)
+
+    def gate_again(
+        self, event: PatchApplied, options: GateOptions | None = None, progress: Progress | None = None
+    ) -> Gated:
+        """Measure the state of a patch, or recall what came of it. See `gating.gate_again`."""
+        from ledger.operations import gating
+
+        options = options or gating.GateOptions()
+        state = StateAt(event.v, event.result_tree)
+        return gating.gate_again(self._workspace, event.run, state, options, progress or _no_progress)
 
     def gate_each(self, options: GateOptions | None = None, progress: Progress | None = None) -> list[Trial]:
         """Measure every patch past the accepted state by itself. See `series.gate_each`."""
@@ -137,23 +217,28 @@ class Ledger(LedgerReader):
         """Let the configuration as it is now be the policy in force. See `operations.policy.accept`."""
         from ledger.operations import policy
 
-        return policy.accept(self._workspace, profile=profile, reason=reason)
+        workspace = self._asking(PolicySet, "policy accept", profile=profile, reason=reason)
+        return policy.accept(workspace, profile=profile, reason=reason)
 
     def commit(self, message: str, *, candidate: bool = False) -> Committed:
         """Commit the accepted state. See `committing.commit`."""
         from ledger.operations import committing
 
-        return committing.commit(self._workspace, message, candidate=candidate)
+        workspace = self._asking(CommitSeen, "commit", message=message, candidate=candidate)
+        return committing.commit(workspace, message, candidate=candidate)
 
     def rebase(self, *, skip: Collection[int] = (), replace: Mapping[int, bytes] | None = None) -> Rebased:
         """Let the open run go on from where HEAD is now. See `rebasing.rebase`."""
         from ledger.operations import rebasing
 
-        return rebasing.rebase(self._workspace, skip=skip, replace=replace)
+        replaced = {str(v): data for v, data in (replace or {}).items()}
+        workspace = self._asking(RunRebased, "run rebase", skip=sorted(skip), replace=replaced)
+        return rebasing.rebase(workspace, skip=skip, replace=replace)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""
-        return runs.finish(self._workspace, waive=waive, abandon=abandon)
+        workspace = self._asking(RunFinished, "run finish", waive=waive, abandon=abandon)
+        return runs.finish(workspace, waive=waive, abandon=abandon)
 
 
 class Run:

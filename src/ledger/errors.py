@@ -221,6 +221,26 @@ class UnknownName(LedgerError):
         super().__init__(f"no {what} is called {name!r}; there are {', '.join(self.allowed) or 'none'}")
 
 
+class InvalidId(LedgerError):
+    """An id that was given is no UUID of version 7. Nothing was done."""
+
+    hint = "`ledger id` prints a new one"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"{text!r} is no UUID of version 7 (RFC 9562)")
+
+
+class IdTaken(LedgerError):
+    """The id belongs to an event that another request made. Nothing was written."""
+
+    hint = "`ledger show EVENT` shows what it is; `ledger id` prints a new id"
+
+    def __init__(self, id_: str, event: str) -> None:
+        self.id, self.event = id_, event
+        super().__init__(f"id {id_} is that of {event}, which was asked for in other words")
+
+
 class DriftInTheWay(LedgerError):
     """Edits by hand lie among the states that a rollback would take away. Nothing was written."""
 

@@ -338,6 +338,7 @@ class UnknownEvent(Struct, frozen=True, kw_only=True):
     prev: str
     at_ns: int
     actor: Actor
+    request: str | UnsetType = UNSET
     result_tree: str | None = None
     """Present where the kind is marked as changing the tree."""
 

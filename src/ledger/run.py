@@ -28,6 +28,7 @@ from ledger.events import (
 from ledger.filerecords import FileRecord, changes_paths, encode_path
 from ledger.gates.toolfiles import is_configuration
 from ledger.heads import RunHead, advance
+from ledger.requests import Request
 from ledger.stamps import Actor, Stamp
 from ledger.store.interface import Store
 
@@ -69,16 +70,23 @@ class RunLog:
     not in the log yet.
     """
 
-    def __init__(self, store: Store, stamp: Stamp, head: RunHead) -> None:
+    def __init__(self, store: Store, stamp: Stamp, head: RunHead, request: Request | None = None) -> None:
         self._store = store
         self._stamp = stamp
+        self._request = request
         self._listing = b""
         self.unwritten: tuple[Event, ...] = ()
         self.head = head
 
     @classmethod
     def begin(
-        cls, store: Store, stamp: Stamp, started: RunStarted, listing: bytes, *first: KnownEvent
+        cls,
+        store: Store,
+        stamp: Stamp,
+        started: RunStarted,
+        listing: bytes,
+        *first: KnownEvent,
+        request: Request | None = None,
     ) -> RunLog:
         """Return a run that is written, with the listing of its base, together with its first event.
 
@@ -88,6 +96,7 @@ class RunLog:
             started: The run's first event.
             listing: The files of its base.
             first: What follows in the same append.
+            request: Whose event one of the next is.
 
         Raises:
             RunName: The name is no run name, or is taken.
@@ -104,7 +113,7 @@ class RunLog:
             head = advance(head, known, "", 0)
             stamped.append(known)
         assert head is not None
-        log = cls(store, stamp, head)
+        log = cls(store, stamp, head, request)
         log.unwritten, log._listing = tuple(stamped), listing
         return log
 
@@ -132,7 +141,7 @@ class RunLog:
             LostRace: The run is not where ``head`` says. Nothing was appended.
             UnsyncedLog: The disk did not confirm.
         """
-        group = [*self.unwritten, *events]
+        group = self._named([*self.unwritten, *events])
         expected_v = self.head.v + 1 - len(self.unwritten)
         if self.unwritten:
             self._store.write_body(self._listing)
@@ -140,6 +149,17 @@ class RunLog:
         self.unwritten = ()
         self.head = self._store.heads()[self.head.run]
         return tuple(cast("KnownEvent", frame.event) for frame in frames)
+
+    def _named(self, group: list[Event]) -> list[Event]:
+        """Return a group with the request's id on the event that it asked for, the first of its kind."""
+        request = self._request
+        if request is not None and not request.spent:
+            for at, event in enumerate(group):
+                if isinstance(event, request.kind):
+                    group[at] = msgspec.structs.replace(event, id=request.id, request=request.digest)
+                    request.spent = True
+                    break
+        return group
 
     def applied(
         self,

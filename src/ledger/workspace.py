@@ -21,6 +21,7 @@ import pygit2
 from ledger.errors import (
     GitFailed,
     HeadMoved,
+    IdTaken,
     LedgerError,
     NoRun,
     PhaseForbids,
@@ -46,6 +47,7 @@ from ledger.history import History
 from ledger.projections.refs import RunRef
 from ledger.projections.worktree import pending_touches
 from ledger.repository import Head, Repository
+from ledger.requests import AlreadyDone, Request
 from ledger.run import RunLog, identify, name_run
 from ledger.stamps import Stamp
 from ledger.store.disk import locked
@@ -79,6 +81,8 @@ class Workspace:
         self.repository = repository
         self.store = store
         self.stamp = stamp
+        self.request: Request | None = None
+        """The id that the next change is given; who sets it takes it away again."""
 
     @cached_property
     def work_tree(self) -> WorkTree | None:
@@ -131,10 +135,24 @@ class Workspace:
 
         Raises:
             Busy: Another one is at work.
+            AlreadyDone: What is asked for under the given id was done before. What a crash left of it
+                was finished.
+            IdTaken: The given id belongs to another request. Nothing was written.
         """
         name = self.repository.work_tree_name
         with locked(self.store.root / "locks" / f"tree.{name or 'main'}", LOCK_TIMEOUT_S):
+            if self.request is not None and not self.request.spent:
+                self._look_up(self.request)
             yield
+
+    def _look_up(self, request: Request) -> None:
+        event = self.store.find(request.id)
+        if event is None:
+            return
+        if event.request != request.digest:
+            raise IdTaken(request.id, event.reference)
+        self.resume()
+        raise AlreadyDone(event)
 
     def begin(self, title: str, name: str = "", profile: str = "") -> RunLog:
         """Return a run on HEAD's tree that is written with its next event.
@@ -164,7 +182,7 @@ class Workspace:
             profiles=configuration.profiles,
             source=configuration.source,
         )
-        return RunLog.begin(self.store, self.stamp, started, listing, policy)
+        return RunLog.begin(self.store, self.stamp, started, listing, policy, request=self.request)
 
     def _fresh_name(self, title: str) -> str:
         """Return a generated name that no run of this ledger has: a million of them share a few words."""
@@ -200,7 +218,7 @@ class Workspace:
             events = list(self.run_events(head.run, version))
             self._converge(events)
             ref.project(events)
-        log = RunLog(self.store, self.stamp, head)
+        log = RunLog(self.store, self.stamp, head, self.request)
         if version is None or pending:
             self.project_accepted(log)
         return log

@@ -26,7 +26,7 @@ _MODULES = {
     "ledger.cli.moving": ("mv", "canonicalize"),
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
     "ledger.cli.running": ("run", "commit"),
-    "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "verify", "path"),
+    "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "verify", "id", "path"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -42,7 +42,9 @@ class Commands(click.Group):
         """Load a command, None where there is none of this name."""
         if cmd_name not in _HOMES:
             return None
-        command: click.Command = getattr(import_module(_HOMES[cmd_name]), cmd_name)
+        module = import_module(_HOMES[cmd_name])
+        # A command that Python has a word of its own for ends in an underscore there.
+        command: click.Command = getattr(module, cmd_name if hasattr(module, cmd_name) else f"{cmd_name}_")
         return command
 
 

@@ -11,7 +11,7 @@ import click
 
 from ledger.cli.failures import DONE, INCONCLUSIVE, REJECTED
 from ledger.cli.output import count_of, format_options, write_record, write_rows
-from ledger.cli.session import open_ledger, readable, say
+from ledger.cli.session import id_option, open_ledger, readable, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +68,7 @@ class LiveProgress:
 @click.option("--skip", multiple=True, metavar="NAME", help="Leave a gate out from here on; needs --reason.")
 @click.option("--reason", default="", help="Why a gate is left out: recorded and shown.")
 @click.option("--with-drift", is_flag=True, help="Let a rollback take edits made by hand away too.")
+@id_option
 @format_options
 def gate(style: str, each: bool, names: tuple[str, ...], **choices: Any) -> None:
     """Measure the candidate: run the gates, record what they found, and say pass, fail or inconclusive.
@@ -84,6 +85,8 @@ def gate(style: str, each: bool, names: tuple[str, ...], **choices: Any) -> None
     """  # noqa: D301 - click reads the backspace
     from ledger.operations.gating import GateOptions
 
+    if each and open_ledger().has_id:
+        raise click.UsageError("--id names one event, --each makes many; what is recorded counts anyway")
     if choices["skip"] and not choices["reason"]:
         raise click.UsageError("--skip needs --reason")
     again, reason = choices.pop("again") or 0, readable(choices.pop("reason"))
@@ -245,6 +248,7 @@ def diff_policy(style: str) -> None:
 @policy.command("accept")
 @click.option("--profile", default="", help="The profile that counts from here on.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@id_option
 def accept_policy(profile: str, message: str) -> None:
     """Let the configuration as it is now be the policy in force."""
     from ledger.operations.notes import one_line
@@ -262,6 +266,7 @@ def accept_policy(profile: str, message: str) -> None:
 @click.command()
 @click.argument("name", metavar="[PHASE]", default="")
 @click.option("-m", "--note", "--message", "note", default="", help="Why: kept with the event.")
+@id_option
 def phase(name: str, note: str) -> None:
     """Enter a phase, or show the present one.
 

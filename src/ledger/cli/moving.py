@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import open_ledger, readable, report_applied, say
+from ledger.cli.session import id_option, open_ledger, readable, report_applied, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--must-exist", multiple=True, metavar="GLOB", help="Refuse unless the result has such a path.")
 @click.option("--must-not-exist", multiple=True, metavar="GLOB", help="Refuse if the result has such a path.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@id_option
 def mv(
     paths: tuple[str, ...],
     force: bool,
@@ -76,6 +77,7 @@ def repository_path(ledger: Ledger, argument: str) -> bytes:
 @click.option("--plan", "plan_file", metavar="FILE", help="Write the proposal there, to be edited.")
 @click.option("--apply", "apply_file", metavar="FILE", help="Carry out a plan.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@id_option
 @format_options
 def canonicalize(
     paths: tuple[str, ...], plan_file: str | None, apply_file: str | None, message: str, style: str

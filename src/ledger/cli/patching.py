@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from ledger.cli.session import open_ledger, readable, report_applied
+from ledger.cli.session import id_option, open_ledger, readable, report_applied, report_done
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ledger.api import Ledger
+    from ledger.events import PatchApplied
+    from ledger.operations.outcome import Applied
 
 
 @click.command()
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--gate", "gated", is_flag=True, help="Measure the result, and accept it or roll it back.")
 @click.option("--profile", default="", help="With --gate: let this profile be in force first.")
 @click.option("--again", multiple=True, metavar="EVENT", help="Take the patch of an earlier event once more.")
+@id_option
 def apply(patches: tuple[str, ...], message: str, gated: bool, profile: str, again: tuple[str, ...]) -> None:
     """Apply unified diffs, each wholly or not at all, and record them.
 
@@ -40,30 +46,46 @@ def apply(patches: tuple[str, ...], message: str, gated: bool, profile: str, aga
     if not patches and not again:
         raise click.UsageError("name a patch, or an event with --again")
     ledger = open_ledger()
+    if ledger.has_id and len(patches) + len(again) > 1:
+        raise click.UsageError("--id names one event: give one patch")
     for name in patches:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        change = partial(ledger.apply, data, source=readable(name), note=readable(message))
         try:
-            applied = ledger.apply(data, source=readable(name), note=readable(message))
+            done = _change(change, name)
         except PatchError as error:
             error.add_note(f"the patch is {'standard input' if name == '-' else name}")
             raise
-        report_applied(applied, name)
         if gated:
-            _gate(ledger, profile)
+            _gate(ledger, profile, done)
     for event in again:
-        report_applied(ledger.apply_again(event, note=readable(message)), event)
+        done = _change(partial(ledger.apply_again, event, note=readable(message)), event)
         if gated:
-            _gate(ledger, profile)
+            _gate(ledger, profile, done)
 
 
-def _gate(ledger: Ledger, profile: str) -> None:
-    """Measure what was just applied; what is not accepted ends the command."""
+def _change(change: Callable[[], Applied], source: str) -> PatchApplied | None:
+    """Make one change and report it; return its event where it was made before, under the same id."""
+    from ledger.events import PatchApplied
+    from ledger.requests import AlreadyDone
+
+    try:
+        applied = change()
+    except AlreadyDone as done:
+        report_done(done.event)
+        return done.event if isinstance(done.event, PatchApplied) else None
+    report_applied(applied, source)
+    return None
+
+
+def _gate(ledger: Ledger, profile: str, done: PatchApplied | None) -> None:
+    """Measure what was just applied, or was applied before as ``done``; no acceptance ends the command."""
     from ledger.cli.gating import LiveProgress, end_with, report_gated
     from ledger.operations.gating import GateOptions
 
-    progress = LiveProgress()
+    progress, options = LiveProgress(), GateOptions(profile=profile)
     try:
-        gated = ledger.gate(GateOptions(profile=profile), progress)
+        gated = ledger.gate_again(done, options, progress) if done else ledger.gate(options, progress)
     finally:
         progress.clear()
     report_gated(gated, "table")
@@ -72,6 +94,7 @@ def _gate(ledger: Ledger, profile: str) -> None:
 
 @click.command()
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@id_option
 def record(message: str) -> None:
     """Record what was edited past the ledger as a patch event.
 
@@ -83,6 +106,7 @@ def record(message: str) -> None:
 
 @click.command()
 @click.option("--with-drift", is_flag=True, help="Take an edit that was made by hand away too.")
+@id_option
 def undo(with_drift: bool) -> None:
     """Take away the last patch, move or recorded edit. Work tree and index follow.
 

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from ledger.status import Status
 
 
+@click.command("id")
+def id_() -> None:
+    """Print a new id, for the --id of a writing command.
+
+    \b
+    id=$(ledger id)
+    ledger apply --id "$id" fix.diff   until an answer comes: it is applied once
+    """  # noqa: D301 - click reads the backspace
+    from ledger.stamps import Stamp
+
+    stamp = Stamp()
+    click.echo(stamp.new_id(stamp.clock()))
+
+
 @click.command()
 @format_options
 def status(style: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import open_ledger, readable, say
+from ledger.cli.session import id_option, open_ledger, readable, say
 
 
 @click.group()
@@ -19,6 +19,7 @@ def run() -> None:
 @click.argument("title")
 @click.option("--name", default="", help="Its name; by default the title's words and four digits.")
 @click.option("--profile", default="", help="The policy's profile; by default what the configuration says.")
+@id_option
 def start(title: str, name: str, profile: str) -> None:
     """Start a run on HEAD's tree."""
     started = open_ledger().run(readable(title), name=name, profile=profile).head
@@ -29,6 +30,7 @@ def start(title: str, name: str, profile: str) -> None:
 @run.command()
 @click.option("--waive", metavar="REASON", default="", help="In P6: let open tickets stay open, and say why.")
 @click.option("--abandon", is_flag=True, help="In P6: end it without finalizing it.")
+@id_option
 def finish(waive: str, abandon: bool) -> None:
     """Finish the open run. In phase P6 that finalizes it.
 
@@ -44,6 +46,7 @@ def finish(waive: str, abandon: bool) -> None:
 @run.command()
 @click.option("--skip", multiple=True, type=int, metavar="V", help="Leave out the patch of this version.")
 @click.option("--with", "replaced", multiple=True, metavar="V=FILE", help="Take FILE instead of that patch.")
+@id_option
 def rebase(skip: tuple[int, ...], replaced: tuple[str, ...]) -> None:
     """Go on from where HEAD is now: a new base, with the run's patches applied on it again.
 
@@ -95,6 +98,7 @@ def list_(style: str) -> None:
 @click.command()
 @click.option("-m", "--message", required=True, help="The commit's message.")
 @click.option("--candidate", is_flag=True, help="Commit the candidate, accepted or not.")
+@id_option
 def commit(message: str, candidate: bool) -> None:
     """Commit the accepted state on the current branch.
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from ledger.cli.output import count_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ledger.api import Ledger
     from ledger.cli.app import Session
+    from ledger.events import AnyEvent
     from ledger.operations.outcome import Applied
 
 _SHOWN_FILES = 10
@@ -20,6 +24,34 @@ _SHOWN_FILES = 10
 def open_ledger() -> Ledger:
     """Return the ledger of the running command."""
     return cast("Session", click.get_current_context().obj).ledger
+
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def id_option(command: F) -> F:
+    """Give a writing command ``--id``: what was done before under the id is said, and not done again."""
+
+    @click.option("--id", "id_", default="", metavar="UUID", help="The event's id: asking twice is once.")
+    @wraps(command)
+    def with_id(*arguments: Any, id_: str, **options: Any) -> Any:
+        if not id_:
+            return command(*arguments, **options)
+        from ledger.requests import AlreadyDone
+
+        with open_ledger().once(id_):
+            try:
+                return command(*arguments, **options)
+            except AlreadyDone as done:
+                report_done(done.event)
+
+    return cast("F", with_id)
+
+
+def report_done(event: AnyEvent) -> None:
+    """Print the event that a request made when it was made first."""
+    say(f"done before: {event.kind.partition('/')[0]}")
+    click.echo(event.reference)
 
 
 def say(message: str) -> None:

@@ -25,9 +25,10 @@ from ledger.operations.notes import notes_on
 from ledger.operations.recording import measured_event, ticket_events
 from ledger.operations.rollback import roll_back
 from ledger.operations.runs import ensure_written
-from ledger.operations.verdicts import Gated, GateResult, result_of
+from ledger.operations.verdicts import Gated, GateResult, recall, result_of
 from ledger.policies import Rule
 from ledger.projections.refs import RunRef
+from ledger.requests import AlreadyDone
 from ledger.run import RunLog
 from ledger.workspace import Workspace, configuration_of
 from patches.errors import show_path
@@ -71,9 +72,30 @@ def gate(workspace: Workspace, options: GateOptions, progress: Progress) -> Gate
         NoRun, HeadMoved, Busy: As for every writing command.
         SetupFailed, GitFailed: The isolated work tree could not be made. Nothing was measured.
     """
-    round_ = _prepare(workspace, options)
+    try:
+        round_ = _prepare(workspace, options)
+    except AlreadyDone as done:
+        if not isinstance(done.event, GateMeasured):
+            raise
+        at = StateAt(done.event.state_v, done.event.tree)
+        return gate_again(workspace, done.event.run, at, options, progress)
     _run_missing(round_, options, progress)
     return _conclude(round_, options)
+
+
+def gate_again(
+    workspace: Workspace, run: str, state: StateAt, options: GateOptions, progress: Progress
+) -> Gated:
+    """Answer a request that was begun before: finish it while its state is the candidate, else recall it.
+
+    What is recorded is not measured again.
+    """
+    workspace.request = None
+    head = workspace.open_run()
+    if head is not None and head.run == run and head.tree == state.tree:
+        options = msgspec.structs.replace(options, again=0, profile="", skip=())
+        return gate(workspace, options, progress)
+    return recall(list(workspace.run_events(run)), state, options.names)
 
 
 class _Round:

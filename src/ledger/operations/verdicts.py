@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
-from ledger.events import GateMeasured
+from ledger.events import AnyEvent, GateMeasured, PatchRolledBack
 from ledger.gates.judge import judge
-from ledger.history import History
+from ledger.history import History, StateAt
 from ledger.measurements import Verdict
+from ledger.operations.notes import notes_on
 from ledger.operations.outcome import Applied
 from ledger.policies import Mode, Rule
 
@@ -93,6 +96,34 @@ def result_of(history: History, measured: GateMeasured, rule: Rule, *, recorded:
         measured=counted.count("pass") + counted.count("fail"),
         duration_s=measured.duration_ns / 1e9,
         summary=summarize(measured, rule),
+    )
+
+
+def recall(events: Sequence[AnyEvent], state: StateAt, names: Sequence[str] = ()) -> Gated:
+    """Return what a round of gates came to on a state that is not the candidate any more.
+
+    Args:
+        events: All of the run's.
+        state: The state that was measured.
+        names: The gates; none: all that the policy in force has and that measured it.
+    """
+    history = History.of(events)
+    rules = {} if history.policy is None else history.policy.gates
+    measured = {e.gate: e for e in events if isinstance(e, GateMeasured) and e.tree == state.tree}
+    undone = [e for e in events if isinstance(e, PatchRolledBack) and state.v in e.patches]
+    return Gated(
+        run=events[0].run,
+        state_v=state.v,
+        tree=state.tree,
+        results=tuple(
+            result_of(history, measured[name], rule, recorded=True)
+            for name, rule in rules.items()
+            if name in measured and (not names or name in names)
+        ),
+        accepted=history.is_accepted(state.tree),
+        rolled_back=Applied(undone[-1].reference, undone[-1].result_tree) if undone else None,
+        kept="" if undone else "the candidate has changed since it was measured",
+        notes=notes_on(history),
     )
 
 

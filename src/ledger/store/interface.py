@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from ledger.events import Event
+from ledger.events import AnyEvent, Event
 from ledger.frames import Frame
 from ledger.heads import RunHead
 from ledger.store.segments import Place
@@ -44,6 +44,10 @@ class Store(Protocol):
 
     def frames(self) -> Iterator[Frame]:
         """Yield every confirmed frame in order, as `groups` does."""
+        ...
+
+    def find(self, id_: str) -> AnyEvent | None:
+        """Return the confirmed event of an id, None where no event has it."""
         ...
 
     def heads(self) -> Mapping[str, RunHead]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
+from msgspec import UNSET
 
 from ledger.errors import DamagedLedger, LostRace, NewerFormat, NoLedger, UnsyncedLog
 from ledger.events import LEDGER_RUN, NO_DIGEST, Event, LedgerRecovered, encode_event, event_digest
@@ -94,6 +95,7 @@ class LocalStore(LogReader):
             head = self._heads.runs.get(events[0].run)
             written = None if expected_v is None else self._retry(events, expected_v, head)
             if written is None:
+                self._refuse_taken(events)
                 written = self._write(_stamped(events, head))
         self._sync(written[-1])
         return written
@@ -184,6 +186,15 @@ class LocalStore(LogReader):
         if len(found) != len(wanted):
             raise LostRace(events[0].run, expected_v, at)
         return tuple(found[v] for v in sorted(found))
+
+    def _refuse_taken(self, events: Sequence[Event]) -> None:
+        """Refuse a given id that another process was faster to use. The append lock is held."""
+        for event in events:
+            if event.request is not UNSET:
+                needle = b'"id":"%b"' % event.id.encode()
+                for frame in self.segments.containing(needle):
+                    if frame.event.id == event.id:
+                        raise LostRace(frame.event.run, frame.event.v, frame.event.v)
 
     def _write(self, events: Sequence[Event]) -> tuple[Frame, ...]:
         """Write one group at the end of the log and fold it. The append lock is held."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import DamagedLedger
-from ledger.events import event_digest
+from ledger.events import AnyEvent, event_digest
 from ledger.frames import Cursor, Frame
 from ledger.heads import RunHead, advance
 from ledger.store.disk import boot_id, sync_data, sync_directory
@@ -78,6 +78,15 @@ class LogReader:
         for frame in self.segments.backward():
             if frame.s <= last:
                 yield frame
+
+    def find(self, id_: str) -> AnyEvent | None:
+        """Return the confirmed event of an id, None where no event has it."""
+        last = self.position()
+        for frame in self.segments.containing(b'"id":"%b"' % id_.encode()):
+            event = frame.event
+            if frame.s <= last and event.id == id_:
+                return event
+        return None
 
     def _first(self) -> int:
         firsts = self.segments.firsts()

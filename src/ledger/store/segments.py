@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -159,6 +160,17 @@ class Segments:
                 if begin or start == 0:
                     return data[begin:-1]
                 size *= 8
+
+    def containing(self, text: bytes) -> Iterator[Frame]:
+        """Yield the intact frames whose lines contain ``text``, from the newest segment to the oldest."""
+        for first in reversed(self.firsts()):
+            data = self.path(first).read_bytes()
+            at = data.find(text)
+            while at >= 0:
+                end = data.find(b"\n", at)
+                with suppress(BadFrame):
+                    yield parse_frame(data[data.rfind(b"\n", 0, at) + 1 : end])
+                at = data.find(text, max(end, at + 1))
 
     def backward(self) -> Iterator[Frame]:
         """Yield intact frames from the end of the log to its start, the chain unchecked."""
