@@ -19,12 +19,15 @@ from ledger.errors import NoRun
 from ledger.events import (
     CheckFound,
     CommitSeen,
+    ErrorCaptured,
     Event,
     GateMeasured,
     PatchApplied,
     PatchRolledBack,
     PhaseEntered,
     PolicySet,
+    QuestionAnswered,
+    QuestionRetired,
     RunFinished,
     RunRebased,
     RunStarted,
@@ -188,6 +191,29 @@ class Ledger(LedgerReader):
     def enter_phase(self, phase: str, *, note: str = "") -> PhaseEntered:
         """Enter a phase of the open run, or of a new one. See `phases.enter`."""
         return phases.enter(self._asking(PhaseEntered, "phase", phase=phase, note=note), phase, note=note)
+
+    def capture_error(self, step: str, message: str, *, context: str = "") -> ErrorCaptured:
+        """Record an error that a step met, in the open run or a new one. See `questions.capture`."""
+        from ledger.operations import questions
+
+        workspace = self._asking(ErrorCaptured, "error", step=step, message=message, context=context)
+        return questions.capture(workspace, step, message, context=context)
+
+    def answer(self, reference: str, text: str) -> QuestionAnswered:
+        """Record the answer to an open question of the open run. See `questions.answer`."""
+        from ledger.operations import questions
+
+        run, v = self.resolve(reference)
+        workspace = self._asking(QuestionAnswered, "answer", run=run, v=v, text=text)
+        return questions.answer(workspace, v, text, run=run)
+
+    def retire(self, reference: str, *, reason: str = "") -> QuestionRetired:
+        """Record that an open question of the open run needs no answer. See `questions.retire`."""
+        from ledger.operations import questions
+
+        run, v = self.resolve(reference)
+        workspace = self._asking(QuestionRetired, "retire", run=run, v=v, reason=reason)
+        return questions.retire(workspace, v, reason=reason, run=run)
 
     def gate(self, options: GateOptions | None = None, progress: Progress | None = None) -> Gated:
         """Measure the candidate. See `gating.gate`."""

@@ -241,6 +241,16 @@ class IdTaken(LedgerError):
         super().__init__(f"id {id_} is that of {event}, which was asked for in other words")
 
 
+class NoQuestion(LedgerError):
+    """No question of this event is open in the run. Nothing was written."""
+
+    hint = "`ledger questions --open` lists those that are"
+
+    def __init__(self, event: str) -> None:
+        self.event = event
+        super().__init__(f"{event} is no open question of this run")
+
+
 class DriftInTheWay(LedgerError):
     """Edits by hand lie among the states that a rollback would take away. Nothing was written."""
 

@@ -223,6 +223,32 @@ class TicketClosed(Event, frozen=True, kw_only=True, tag="ticket.closed/1"):
     fixed_v: int
 
 
+class ErrorCaptured(Event, frozen=True, kw_only=True, tag="error.captured/1"):
+    """Step ``step`` (as in ``3:build``) met an error: a question, open until it is answered or retired.
+
+    ``message`` and ``context`` are bodies. ``same_as`` is the version of the open question that this joins.
+    """
+
+    step: str
+    message: str
+    context: str | None = None
+    same_as: int | None = None
+
+
+class QuestionAnswered(Event, frozen=True, kw_only=True, tag="question.answered/1"):
+    """The question of the error at ``error_v`` has an answer, a body."""
+
+    error_v: int
+    answer: str
+
+
+class QuestionRetired(Event, frozen=True, kw_only=True, tag="question.retired/1"):
+    """The question of the error at ``error_v`` needs no answer any more; ``reason`` is a body."""
+
+    error_v: int
+    reason: str | None = None
+
+
 class PatchRolledBack(Event, frozen=True, kw_only=True, tag="patch.rolled_back/1"):
     """The states past version ``to_v`` are the candidate's no more; ``patches`` are the versions taken back.
 
@@ -365,6 +391,9 @@ KnownEvent: TypeAlias = (
     | GateMeasured
     | TicketOpened
     | TicketClosed
+    | ErrorCaptured
+    | QuestionAnswered
+    | QuestionRetired
     | CommitSeen
     | LedgerRecovered
     | RunImported

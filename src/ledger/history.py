@@ -16,11 +16,14 @@ from ledger.events import (
     AnyEvent,
     ChecksVerified,
     CommitSeen,
+    ErrorCaptured,
     GateMeasured,
     PatchApplied,
     PatchRolledBack,
     PhaseEntered,
     PolicySet,
+    QuestionAnswered,
+    QuestionRetired,
     RunRebased,
     RunStarted,
     TicketClosed,
@@ -53,7 +56,8 @@ class History:
 
     ``live`` are the states from the base to the candidate, less those rolled back. ``patches`` has every
     change of the tree that was recorded as a patch, by version; ``policy`` is the profile in force;
-    ``tickets`` the open ones by gate; ``checks`` what was verified of result trees, ``weakened`` where
+    ``tickets`` the open ones by gate; ``questions`` the open ones by version, ``captured`` the question
+    that each error belongs to; ``checks`` what was verified of result trees, ``weakened`` where
     the policy came to ask for less; ``commits`` the commits seen, each with its state's version.
     """
 
@@ -65,6 +69,8 @@ class History:
         self.policy_set: PolicySet | None = None
         self.phase = ""
         self.tickets: dict[str, TicketOpened] = {}
+        self.questions: dict[int, ErrorCaptured] = {}
+        self.captured: dict[int, int] = {}
         self.checks: list[ChecksVerified] = []
         self.weakened: list[Weakening] = []
         self.commits: list[tuple[str, int]] = []
@@ -184,12 +190,24 @@ class History:
                 self.commits.append((event.commit, event.state_v))
             case PhaseEntered():
                 self.phase = event.phase
+            case ChecksVerified():
+                self.checks.append(event)
+            case _:
+                self._take_open(event)
+
+    def _take_open(self, event: AnyEvent) -> None:
+        """Take what opens or closes a ticket or a question."""
+        match event:
             case TicketOpened():
                 self.tickets[event.gate] = event
             case TicketClosed():
                 self.tickets.pop(event.gate, None)
-            case ChecksVerified():
-                self.checks.append(event)
+            case ErrorCaptured():
+                self.captured[event.v] = event.same_as or event.v
+                if event.same_as is None:
+                    self.questions[event.v] = event
+            case QuestionAnswered() | QuestionRetired():
+                self.questions.pop(event.error_v, None)
             case _:
                 pass
 

@@ -23,8 +23,8 @@ class Status(Struct, frozen=True):
     HEAD now, and ``head_moved`` says that the run does not explain it. ``pending`` says that a crash
     left the work tree behind the log. ``accepted`` is the accepted state, None where nothing was
     accepted yet; ``notes`` what has to be said beside every verdict; ``tickets`` the gates that have an
-    open one. ``configuration`` says how the configuration differs from the policy in force, or why it
-    cannot be read ("" where it is the policy).
+    open one, ``questions`` the events of errors that nobody answered. ``configuration`` says how the
+    configuration differs from the policy in force, or why it cannot be read ("" where it is the policy).
     """
 
     run: RunHead | None
@@ -35,6 +35,7 @@ class Status(Struct, frozen=True):
     accepted: StateAt | None = None
     notes: tuple[str, ...] = ()
     tickets: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
     configuration: str = ""
     head_moved: bool = False
 
@@ -62,6 +63,7 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         history.accepted if history.is_accepted(history.accepted.tree) else None,
         notes_on(history),
         tuple(sorted(history.tickets)),
+        tuple(event.reference for event in history.questions.values()),
         _compare_configuration(repository, history),
         now.commit not in (None, head.commit) and now.tree not in history.trees,
     )

@@ -80,7 +80,10 @@ def _check_bodies(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding
     return Finding("ok", "bodies", f"{len(named)} bodies, every digest")
 
 
-_BODIES = ("listing", "patch", "note", "reason", "report", "output", "waived")
+_BODIES = (
+    *("listing", "patch", "note", "reason", "report", "output", "waived"),
+    *("message", "context", "answer"),
+)
 
 
 def _bodies(event: AnyEvent) -> list[str]:

@@ -14,12 +14,15 @@ from ledger.events import (
     ApplyOptions,
     CheckFound,
     ChecksVerified,
+    ErrorCaptured,
     Event,
     GateMeasured,
     PatchApplied,
     PatchRolledBack,
     PhaseEntered,
     PolicySet,
+    QuestionAnswered,
+    QuestionRetired,
     RunFinished,
     RunRebased,
     RunStarted,
@@ -227,6 +230,17 @@ class Chronicle:
             **self.identity(), gate=gate, ticket_v=ticket_v, measured_v=measured_v, fixed_v=at
         )
         return self.add(closed)
+
+    def capture_error(self, step: str, message: str, same_as: int | None = None) -> int:
+        said = self.body(message.encode())
+        return self.add(ErrorCaptured(**self.identity(), step=step, message=said, same_as=same_as))
+
+    def answer(self, error_v: int, text: str) -> int:
+        said = self.body(text.encode())
+        return self.add(QuestionAnswered(**self.identity(), error_v=error_v, answer=said))
+
+    def retire(self, error_v: int) -> int:
+        return self.add(QuestionRetired(**self.identity(), error_v=error_v))
 
     def check(self, *checks: CheckFound) -> int:
         outcome = "pass" if all(check.holds for check in checks) else "fail"

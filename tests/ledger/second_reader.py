@@ -109,7 +109,18 @@ def read_body(root: Path, digest: str) -> bytes:
 
 def bodies_of(event: Event) -> Iterator[str]:
     """See "Kinds": the fields that name a body."""
-    names = ("listing", "patch", "note", "reason", "report", "output", "waived")
+    names = (
+        "listing",
+        "patch",
+        "note",
+        "reason",
+        "report",
+        "output",
+        "waived",
+        "message",
+        "context",
+        "answer",
+    )
     return (event[name] for name in names if event.get(name))
 
 
@@ -272,6 +283,18 @@ def accepted_state(events: list[Event], v: int) -> tuple[int, str]:
     """See "The accepted state": version and tree of the newest live state that is accepted, or the base's."""
     accepted, live = accepted_trees(events, v), live_states(events, v)
     return next((state for state in reversed(live) if state[1] in accepted), live[0])
+
+
+def open_questions(events: list[Event]) -> dict[int, int]:
+    """See "`error.captured/1`": how often each open question was met, by the version of its first error."""
+    met: dict[int, int] = {}
+    for event in events:
+        if event["kind"] == "error.captured/1":
+            asked = event["same_as"] or event["v"]
+            met[asked] = met.get(asked, 0) + 1
+        elif event["kind"] in ("question.answered/1", "question.retired/1"):
+            del met[event["error_v"]]
+    return met
 
 
 def open_tickets(events: list[Event]) -> dict[str, int]:

@@ -28,6 +28,7 @@ from second_reader import (
     check_runs,
     definition_of,
     live_states,
+    open_questions,
     open_tickets,
     read_body,
     read_durable,
@@ -269,7 +270,13 @@ def gated_run(stamp: Stamp) -> Chronicle:
     ticket = story.open_ticket("lint", failed)
     story.set_policy({"release": RELEASE, "dev": DEV}, "release", weakened=())
     second = story.patch({**story.files, "d/b": "1"}, configures=("d/b",))
+    broken = story.capture_error("3:build", "no such file: é")
+    story.capture_error("3:build", "no such file: é", same_as=broken)
+    stale = story.capture_error("3:build", "another")
     passed = story.measure("lint", LINT)
+    story.retire(stale)
+    story.answer(broken, "it is made by the step before")
+    story.capture_error("3:build", "no such file: é")
     story.close_ticket("lint", ticket, passed)
     story.measure("tests", TESTS, problems=("killed",), exit_codes=(None, 0), verdict="inconclusive")
     story.measure("tests", TESTS, report=story.body(msgspec.json.encode(REPORT)), **SOUND)
@@ -367,6 +374,9 @@ def test_the_accepted_state_at_every_version(gated: Ledger) -> None:
             history.phase == ([e["phase"] for e in events[:v] if e["kind"] == "phase.entered/1"] or [""])[-1]
         )
         assert {gate: ticket.v for gate, ticket in history.tickets.items()} == open_tickets(events[:v])
+        met = open_questions(events[:v])
+        assert set(history.questions) == met.keys()
+        assert [list(history.captured.values()).count(at) for at in history.questions] == list(met.values())
         seen += [at] if at not in seen else []
     assert [events[at - 1]["kind"].partition("/")[0] for at in seen] == [
         "run.started",  # nothing yet

@@ -25,6 +25,7 @@ _MODULES = {
     "ledger.cli.patching": ("apply", "record", "undo"),
     "ledger.cli.moving": ("mv", "canonicalize"),
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
+    "ledger.cli.asking": ("error", "questions", "answer", "retire"),
     "ledger.cli.running": ("run", "commit"),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "verify", "id", "path"),
 }

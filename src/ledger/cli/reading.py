@@ -60,6 +60,7 @@ def status(style: str) -> None:
         if head is None or found.accepted is None
         else f"{head.run}:{found.accepted.v}",
         "tickets": found.tickets,
+        "questions": found.questions,
         "configuration": found.configuration or None,
         "notes": found.notes,
         "head_moved": found.head_moved,
@@ -104,6 +105,8 @@ def _echo_standing(found: Status) -> None:
         click.echo("HEAD is at a commit that the run does not explain (`ledger run rebase`)")
     if found.tickets:
         click.echo(f"open tickets: {', '.join(found.tickets)} (`ledger tickets`)")
+    if found.questions:
+        click.echo(f"unanswered errors: {', '.join(found.questions)} (`ledger questions --open`)")
     if found.configuration:
         click.echo(f"{one_line(found.configuration)} (`ledger policy diff`)")
     for note in found.notes:
@@ -187,6 +190,10 @@ def _gate_summary(event: AnyEvent) -> str:
             said = f"{event.gate} failed at {event.measured_v}"
         case events.TicketClosed():
             said = f"{event.gate} passed at {event.measured_v}, fixed by {event.fixed_v}"
+        case events.ErrorCaptured():
+            said = f"{event.step}" + (f", again as {event.same_as}" if event.same_as else "")
+        case events.QuestionAnswered() | events.QuestionRetired():
+            said = f"the question of {event.error_v}"
         case events.ChecksVerified():
             said = f"{event.outcome}, {count_of(len(event.checks), 'check')}, state {event.state_v}"
         case _:
@@ -196,6 +203,9 @@ def _gate_summary(event: AnyEvent) -> str:
 
 def _list(versions: Sequence[int]) -> str:
     return ", ".join(map(str, versions))
+
+
+_TEXTS = ("patch", "note", "reason", "waived", "output", "message", "context", "answer")
 
 
 @click.command()
@@ -210,9 +220,7 @@ def show(event: str, style: str) -> None:
     ledger = open_ledger()
     found = ledger.event(event)
     record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_time(found.at_ns)}
-    texts = {
-        name: record[name] for name in ("patch", "note", "reason", "waived", "output") if record.get(name)
-    }
+    texts = {name: record[name] for name in _TEXTS if record.get(name)}
     bodies = {name: ledger.body(str(digest)) for name, digest in texts.items()}
     if style != "table":
         shown = {f"{name}_text": data.decode("utf-8", "backslashreplace") for name, data in bodies.items()}

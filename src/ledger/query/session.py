@@ -16,7 +16,10 @@ from ledger.store.local import LocalStore
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS = ("events", "states", "accepted", "runs", "patches", "patch_files", "policies", "gates", "course")
+VIEWS = (
+    *("events", "states", "accepted", "runs", "patches", "patch_files", "policies", "gates", "course"),
+    "questions",
+)
 
 
 def open_session(store: LocalStore) -> DuckDBPyConnection:

@@ -1,0 +1,88 @@
+"""Commands around errors that were met: `error`, `questions`, `answer` and `retire`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ledger.cli.output import count_of, format_options, write_rows
+from ledger.cli.session import id_option, open_ledger, readable, say
+
+_SHOWN_SIZE = 60
+
+
+def _text(words: tuple[str, ...], what: str) -> str:
+    """Return the words of a command line, or standard input where they are a dash."""
+    text = readable(" ".join(words))
+    if text == "-":
+        text = sys.stdin.buffer.read().decode("utf-8", "backslashreplace")
+    if not text.strip():
+        raise click.UsageError(f"{what} is empty; `-` reads it from standard input")
+    return text
+
+
+@click.command()
+@click.argument("message", nargs=-1)
+@click.option("--step", required=True, metavar="STEP", help="Where it was met, as in 3:build.")
+@click.option("--context", default="", help="What was being done, in a few words.")
+@id_option
+def error(message: tuple[str, ...], step: str, context: str) -> None:
+    """Record an error that was met: a question, open until it is answered.
+
+    MESSAGE is its text, or "-" for standard input. The same error of the same step again joins its question.
+    A run is not finalized while one is open, unless it is waived.
+
+    \b
+    make build 2>err.txt || ledger error --step 3:build - <err.txt
+    """  # noqa: D301 - click reads the backspace
+    captured = open_ledger().capture_error(
+        readable(step), _text(message, "MESSAGE"), context=readable(context)
+    )
+    if captured.same_as is not None:
+        say(f"met before: it joins {captured.run}:{captured.same_as}")
+    click.echo(captured.reference)
+
+
+@click.command()
+@click.option("--open", "open_", is_flag=True, help="Only those without an answer.")
+@format_options
+def questions(open_: bool, style: str) -> None:
+    """List the errors that were met in the current run, and what became of each."""
+    ledger = open_ledger()
+    run, _ = ledger.resolve("@")
+    result = ledger.sql(
+        "select event, step, coalesce(outcome, 'open') as state, errors, asked_at, closed_by, message "
+        "from questions where run = $run and (open or not $open) order by v",
+        {"run": run, "open": open_},
+    )
+    columns = [column[0] for column in result.description or ()]
+    rows = [(*row[:-1], _line(ledger.body(row[-1]), style)) for row in result.fetchall()]
+    write_rows(columns, rows, style)
+    say(f"{count_of(len(rows), 'question')} in run {run}")
+
+
+def _line(message: bytes, style: str) -> str:
+    text = message.decode("utf-8", "backslashreplace")
+    first, *rest = text.strip().splitlines()
+    if style != "table" or (not rest and len(first) <= _SHOWN_SIZE):
+        return text
+    return f"{first[:_SHOWN_SIZE]} …"
+
+
+@click.command()
+@click.argument("event")
+@click.argument("text", nargs=-1)
+@id_option
+def answer(event: str, text: tuple[str, ...]) -> None:
+    """Answer an open question of the open run. TEXT is the answer, or "-" for standard input."""
+    click.echo(open_ledger().answer(event, _text(text, "TEXT")).reference)
+
+
+@click.command()
+@click.argument("event")
+@click.option("-m", "--message", default="", help="Why it needs none: kept with the event.")
+@id_option
+def retire(event: str, message: str) -> None:
+    """Close an open question of the open run that needs no answer any more."""
+    click.echo(open_ledger().retire(event, reason=readable(message)).reference)
