@@ -1,9 +1,11 @@
-"""What pytest says in JUnit's format, compared with a parser that others wrote."""
+"""What pytest says in JUnit's format, compared with what it tells people in the same run."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
+
 import pytest
-from junitparser import JUnitXml
 
 from ledger.gates.reports import ReportUnreadable, merge_reports, parse_report
 from ledger.measurements import TestResult
@@ -70,17 +72,30 @@ def test_every_outcome(bench):
     assert "boom" in report.findings[0].message
 
 
-def test_the_counts_are_those_of_another_parser(bench):
-    """Failures, errors and skips agree with what junitparser reads in the same bytes."""
-    report = junit(bench.write({"test_all.py": EVERYTHING}))
-    assert bench.last.data
-    cases = [case for suite in JUnitXml.fromstring(bench.last.data) for case in suite]
-    names = {f"{case.classname}::{case.name}" for case in cases}
-    assert {test.name for test in report.tests} == names
-    broken = {f"{case.classname}::{case.name}" for case in cases if case.is_failure or case.is_error}
-    assert {test.name for test in report.tests if test.outcome in {"failed", "error"}} == broken
-    skipped = [case for case in cases if case.is_skipped]
-    assert report.metrics["skipped"] + report.metrics["xfailed"] == len(skipped)
+def read_summary(output: bytes) -> dict[str, set[str]]:
+    """Return what pytest's summary for people says of each test, named as in JUnit."""
+    told: dict[str, set[str]] = defaultdict(set)
+    line = re.compile(r"^([A-Z]+) (?:at setup of )?([\w/]+)\.py::(\S+)", re.MULTILINE)
+    for word, module, rest in line.findall(output.decode()):
+        told[f"{module}::{rest}".replace(f"{module}::TestIn::", f"{module}.TestIn::")].add(word)
+    return told
+
+
+def test_the_outcomes_are_those_that_pytest_tells_people(bench):
+    """Names, failures, errors and skips agree with the summary of the same run, which is no XML."""
+    report = junit(bench.write({"test_all.py": EVERYTHING}), "-rA", "--no-fold-skipped")
+    told = read_summary(bench.last.stdout)
+    assert len(told) == 12
+    assert {test.name for test in report.tests} == told.keys()
+    outcomes = {test.name: test.outcome for test in report.tests}
+    broken = {name for name, words in told.items() if words & {"FAILED", "ERROR"}}
+    assert {name for name, outcome in outcomes.items() if outcome in {"failed", "error"}} == broken
+    assert {name for name, outcome in outcomes.items() if outcome == "error"} == {
+        name for name, words in told.items() if "ERROR" in words
+    }
+    skipped = {name for name, words in told.items() if words & {"SKIPPED", "XFAIL"}}
+    assert {name for name, outcome in outcomes.items() if outcome in {"skipped", "xfailed"}} == skipped
+    assert report.metrics["passed"] == len(told) - len(broken) - len(skipped)
 
 
 def test_a_clean_suite_passes(bench, green):
@@ -201,6 +216,43 @@ def test_two_tests_of_one_name_are_two(tmp_path):
     data = b'<testsuite><testcase name="a"/><testcase name="a"><failure/></testcase></testsuite>'
     report = parse_report("junit", data, exit_code=1, root=tmp_path)
     assert [test.outcome for test in report.tests] == ["passed", "failed"]
+
+
+def test_suites_within_suites_are_read_in_their_order(tmp_path):
+    """Other tools nest suites, more deeply than Python may recurse, or have tests beside them."""
+    depth = 5_000
+    inner = b"<testsuite>" * depth + b'<testcase name="d"><failure/></testcase>' + b"</testsuite>" * depth
+    data = b'<testsuites><testcase name="a"/><testsuite><testcase name="b"/><testsuite><testcase name="c"/>'
+    data += b"</testsuite></testsuite>" + inner + b"</testsuites>"
+    report = parse_report("junit", data, exit_code=1, root=tmp_path)
+    assert [test.name for test in report.tests] == ["a", "b", "c", "d"]
+    assert (report.metrics["broken"], report.problems) == (1, ())
+
+
+@pytest.mark.parametrize("place", [b"<group>%b</group>", b'<testcase name="a">%b</testcase>'])
+def test_a_test_where_the_format_has_none_is_a_problem(tmp_path, place):
+    """It is not read as a test of its own, and does not vanish: what it said is not known."""
+    data = b"<testsuite>%b</testsuite>" % place % b'<testcase name="b"><failure/></testcase>'
+    report = parse_report("junit", data, exit_code=0, root=tmp_path)
+    assert "tests stand outside of every suite, where the format has none: 1" in report.problems
+    assert report.metrics["passed"] == 0
+
+
+def test_the_file_that_a_tool_names_is_where_a_failure_is(tmp_path):
+    """Where the text tells no line, the case may name a file."""
+    data = (
+        b'<testsuite><testcase name="a" file="lib/a_spec.rb"><failure message="no"/></testcase></testsuite>'
+    )
+    (finding,) = parse_report("junit", data, exit_code=1, root=tmp_path).findings
+    assert (finding.path, finding.line, finding.message) == ("lib/a_spec.rb", 0, "a: no")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "iso-8859-1"])
+def test_the_encoding_is_what_the_document_declares(tmp_path, encoding):
+    """A name is the same text in each."""
+    text = f'<?xml version="1.0" encoding="{encoding}"?><testsuite><testcase name="café"/></testsuite>'
+    report = parse_report("junit", text.encode(encoding), exit_code=0, root=tmp_path)
+    assert [test.name for test in report.tests] == ["café"]
 
 
 def test_another_document_is_refused(tmp_path):
