@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ RUFF = ("ruff", "check", ".", "--output-format", "json")
 RUFF_FORMAT = ("ruff", "format", "--check", ".", "--output-format", "json")
 COVERAGE = "{scratch}/coverage.json"
 PYTEST_COV = ("pytest", "-q", "--cov=demo", f"--cov-report=json:{COVERAGE}")
+PYRIGHT = ("pyright", "--outputjson")
 BANDIT = ("bandit", "-q", "-r", "-f", "json", ".")
 NOX = ("nox", "--report", "{scratch}/nox.json")
 NOXFILE = b"""import nox
@@ -187,16 +189,28 @@ TRAPS = {
         "inconclusive",
         "passed over a setting",
     ),
+    "basedpyright, missing file": Trap(
+        CLEAN, one(("basedpyright", "--outputjson", "gone.py"), "pyright"), (4,), "inconclusive", "a missing file"
+    ),
     "pyright, bad configuration says 0 errors": Trap(
-        # What Microsoft's pyright does: basedpyright is the one that is installed here.
-        {**CLEAN, "pyright.sh": b"basedpyright --outputjson\nexit 3\n"},
-        one(("sh", "pyright.sh"), "pyright"),
+        {**CLEAN, "pyrightconfig.json": b"{"},
+        one(PYRIGHT, "pyright"),
         (3,),
         "inconclusive",
-        "exit code 3 is no result of pyright",
+        "exit code 3 is no result of pyright (a bad configuration)",
     ),
     "pyright, missing file": Trap(
-        CLEAN, one(("basedpyright", "--outputjson", "gone.py"), "pyright"), (4,), "inconclusive", "a missing file"
+        CLEAN, one((*PYRIGHT, "gone.py"), "pyright"), (4,), "inconclusive", "a missing file"
+    ),
+    "pyright, a setting that is misspelled": Trap(
+        {"a.py": b"def f(x):\n    return x\n", "pyrightconfig.json": b'{"typeCheckingMod": "strict"}'},
+        one(PYRIGHT, "pyright"),
+        (0,),
+        "inconclusive",
+        "passed over a setting",
+    ),
+    "pyright, no file at all": Trap(
+        {"a.txt": b""}, one(PYRIGHT, "pyright"), (0,), "inconclusive", "examined no files"
     ),
     "mypy, missing file": Trap(
         CLEAN, one(("mypy", "--output", "json", "gone.py"), "mypy"), (2,), "inconclusive", "no file to check"
@@ -305,7 +319,7 @@ SANE = {
     "ruff format": (CLEAN, steps((RUFF_FORMAT, "ruff-format", "-"), FILES)),
     "pytest": (PROJECT, junit()),
     "coverage": (PROJECT, one(PYTEST_COV, "coverage", COVERAGE, threshold=90)),
-    "pyright": (CLEAN, one(("basedpyright", "--outputjson"), "pyright")),
+    "basedpyright": (CLEAN, one(("basedpyright", "--outputjson"), "pyright")),
     "mypy": (CLEAN, one(("mypy", "--output", "json", "a.py"), "mypy")),
     "ty": (CLEAN, one(("ty", "check", "-v", "--output-format", "gitlab"), "gitlab")),
     "bandit": (CLEAN, one(BANDIT, "bandit")),
@@ -327,3 +341,30 @@ def test_its_sane_twin_passes(bench: Bench, name: str) -> None:
     assert gating.accepted_refs
     assert gating.done.code == 0
     assert bench.traces() == before == ""
+
+
+MISTYPED = {"a.py": b"ONE: int = ''\n"}
+BROKEN_TABLE = b"[tool.pyright\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "exit_code", "verdict", "errors"),
+    [
+        pytest.param(CLEAN, 0, "pass", 0, id="clean"),
+        pytest.param(MISTYPED, 1, "fail", 1, id="an error"),
+        pytest.param({**CLEAN, "pyproject.toml": BROKEN_TABLE}, 3, "inconclusive", 0, id="bad configuration"),
+    ],
+)
+def test_the_gate_for_types_is_green_where_pyright_read_its_configuration_and_found_nothing(
+    bench: Bench, files: dict[str, bytes], exit_code: int, verdict: str, errors: int
+) -> None:
+    """The built-in gate, its own command: pyright says 0 errors in the first case and in the last."""
+    bench.commit({**files, "ledger.toml": strict_policy(types={})})
+    gating = bench.gate()
+    (measured,) = gating.measured
+    assert measured["commands"] == [list(PYRIGHT)]
+    assert measured["tools"]["pyright"] == version("pyright")
+    assert measured["exit_codes"] == [exit_code]
+    assert measured["metrics"]["errors"] == errors
+    assert gating.result("types")["verdict"] == verdict
+    assert gating.is_green() == (verdict == "pass")

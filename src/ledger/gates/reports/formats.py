@@ -26,7 +26,9 @@ _PYRIGHT_ALARMS = (
     (
         re.compile(
             rb'^(?:Config "[^"\n]*" (?:entry|field) |invalid "typeCheckingMode" value'
-            rb'|Index \d+ of "[^"\n]*" array )',
+            rb'|Index \d+ of "[^"\n]*" array |Config contains unrecognized setting '
+            rb"|Config executionEnvironments index \d+: |unknown config option in execution environment "
+            rb'|Defined constant "[^"\n]*" must be |Circular reference in configuration file )',
             re.MULTILINE,
         ),
         "it passed over a setting that it does not understand",

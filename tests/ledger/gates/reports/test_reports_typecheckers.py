@@ -9,12 +9,14 @@ from ledger.measurements import Finding
 
 CLEAN = {"a.py": "x: int = 1\n", "b.py": "y = 2\n"}
 WRONG = {"a.py": 'x: int = "a"\n'}
-PYRIGHT = ("basedpyright", "--outputjson")
+PYRIGHT = ("pyright", "--outputjson")
+BASEDPYRIGHT = ("basedpyright", "--outputjson")
 MYPY = ("mypy", "--output", "json")
 TY = ("ty", "check", "--output-format", "gitlab")
 
 CHECKERS = [
-    pytest.param("pyright", PYRIGHT, "reportAssignmentType", 10, id="basedpyright"),
+    pytest.param("pyright", PYRIGHT, "reportAssignmentType", 10, id="pyright"),
+    pytest.param("pyright", BASEDPYRIGHT, "reportAssignmentType", 10, id="basedpyright"),
     pytest.param("mypy", (*MYPY, "."), "assignment", 10, id="mypy"),
     pytest.param("gitlab", TY, "invalid-assignment", 10, id="ty"),
 ]
@@ -31,44 +33,72 @@ def test_an_error_has_a_place(bench, format, command, rule, column):  # noqa: A0
     assert "int" in finding.message
 
 
-def test_pyright_counts_files(bench, green):
+@pytest.mark.parametrize("command", [PYRIGHT, BASEDPYRIGHT], ids=lambda command: command[0])
+def test_pyright_counts_files(bench, green, command):
     """The plain pass, and an empty tree, over which it exits with 0 and no error."""
-    assert bench.measure("pyright", *PYRIGHT).problems == ("pyright examined no files",)
+    assert bench.measure("pyright", *command).problems == ("pyright examined no files",)
     assert bench.last.exit_code == 0
-    report = bench.write(CLEAN).measure("pyright", *PYRIGHT)
+    report = bench.write(CLEAN).measure("pyright", *command)
     assert green(report, "errors")
     assert report.examined == 2
 
 
-def test_pyright_without_the_file_it_was_given(bench):
+@pytest.mark.parametrize("command", [PYRIGHT, BASEDPYRIGHT], ids=lambda command: command[0])
+def test_pyright_without_the_file_it_was_given(bench, command):
     """A missing file is exit code 4, and no JSON."""
-    report = bench.measure("pyright", *PYRIGHT, "missing.py")
+    report = bench.measure("pyright", *command, "missing.py")
     assert bench.last.exit_code == 4
     assert "exit code 4 is no result of pyright" in report.problems[0]
 
 
-def test_pyright_exits_badly_with_a_clean_report(bench):
+def test_pyright_exits_badly_with_a_clean_report(bench, green):
     """Pyright writes JSON without an error over a configuration that it cannot read, and exits with 3."""
-    bench.write(CLEAN).measure("pyright", *PYRIGHT)
-    for exit_code in (3, 4):
-        report = parse_report("pyright", bench.last.data, exit_code=exit_code, root=bench.tree)
-        assert report.metrics["errors"] == 0
-        assert f"exit code {exit_code} is no result of pyright" in report.problems[0]
+    bench.write({**CLEAN, "pyrightconfig.json": "{bad"})
+    report = bench.measure("pyright", *PYRIGHT)
+    assert bench.last.exit_code == 3
+    assert (report.metrics["errors"], report.examined) == (0, 2)
+    assert not green(report, "errors")
+    assert report.problems == ("exit code 3 is no result of pyright (a bad configuration)",)
 
 
 def test_basedpyright_goes_on_without_its_configuration(bench, green):
     """It exits with 0 and a clean report: only what it prints for people says what it did not read."""
     bench.write({**CLEAN, "pyrightconfig.json": "{bad"})
-    report = bench.measure("pyright", *PYRIGHT, heard=True)
+    report = bench.measure("pyright", *BASEDPYRIGHT, heard=True)
     assert bench.last.exit_code == 0
     assert not green(report, "errors")
     assert report.problems == ("pyright: it could not read its configuration and went on without it",)
 
 
+MISSPELLED = '{"typeCheckingMod": "strict"}'
+MISSPELLED_WITHIN = '{"executionEnvironments": [{"root": "src", "typeCheckingMod": "strict"}]}'
+
+
+@pytest.mark.parametrize(
+    ("command", "settings"),
+    [
+        (PYRIGHT, MISSPELLED),
+        (BASEDPYRIGHT, MISSPELLED),
+        (PYRIGHT, MISSPELLED_WITHIN),
+        (BASEDPYRIGHT, MISSPELLED_WITHIN),
+        (PYRIGHT, '{"typeCheckingMode": "strickt"}'),
+        (PYRIGHT, '{"strict": "a.py"}'),
+        (PYRIGHT, '{"defineConstant": {"DEBUG": 1}}'),
+        (PYRIGHT, '{"extends": "pyrightconfig.json"}'),
+    ],
+)
+def test_a_setting_that_pyright_passes_over_is_a_problem(bench, command, settings):
+    """A misspelled name or value turns a stricter check into none: exit code 0, and a word for people."""
+    bench.write({**CLEAN, "pyrightconfig.json": settings})
+    report = bench.measure("pyright", *command, heard=True)
+    assert (bench.last.exit_code, report.metrics["errors"]) == (0, 0)
+    assert report.problems == ("pyright: it passed over a setting that it does not understand",)
+
+
 def test_hidden_diagnostics_count(bench):
     """``--level error`` takes warnings out of the list, and not out of the metric."""
     bench.write({"a.py": "import os\ndef f(x): return x\n"})
-    report = bench.measure("pyright", *PYRIGHT, "--level", "error")
+    report = bench.measure("pyright", *BASEDPYRIGHT, "--level", "error")
     assert not any(finding.severity == "warning" for finding in report.findings)
     assert report.metrics["warnings"] > 0
 
