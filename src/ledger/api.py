@@ -253,13 +253,21 @@ class Ledger(LedgerReader):
         workspace = self._asking(CommitSeen, "commit", message=message, candidate=candidate)
         return committing.commit(workspace, message, candidate=candidate)
 
-    def rebase(self, *, skip: Collection[int] = (), replace: Mapping[int, bytes] | None = None) -> Rebased:
+    def rebase(
+        self, *, skip: Collection[int] = (), replace: Mapping[int, bytes] | None = None, go_on: bool = False
+    ) -> Rebased:
         """Let the open run go on from where HEAD is now. See `rebasing.rebase`."""
         from ledger.operations import rebasing
 
         replaced = {str(v): data for v, data in (replace or {}).items()}
         workspace = self._asking(RunRebased, "run rebase", skip=sorted(skip), replace=replaced)
-        return rebasing.rebase(workspace, skip=skip, replace=replace)
+        return rebasing.rebase(workspace, skip=skip, replace=replace, go_on=go_on)
+
+    def abort_rebase(self) -> bool:
+        """Forget the answers of a rebase that was stopped. See `rebasing.forget_answers`."""
+        from ledger.operations import rebasing
+
+        return rebasing.forget_answers(self._workspace)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""

@@ -311,10 +311,20 @@ class RebaseStopped(LedgerError):
         self.event, self.reason = event, reason
         v = event.rpartition(":")[2]
         self.hint = (
-            f"leave it out: `ledger run rebase --skip {v}`; or give its replacement: "
-            f"`ledger run rebase --with {v}=fixed.diff` (`ledger show {event}` has the patch)"
+            f"leave it out: `ledger run rebase --continue --skip {v}`; or give its replacement: "
+            f"`ledger run rebase --continue --with {v}=fixed.diff` (`ledger show {event}` has the patch)"
         )
         super().__init__(f"{event} does not apply on the new base: {reason}")
+
+
+class NothingToContinue(LedgerError):
+    """No rebase of this run onto HEAD's commit was stopped. Nothing was changed."""
+
+    hint = "begin with `ledger run rebase`"
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(f"run {run}: no rebase onto where HEAD is now was stopped")
 
 
 class ChecksFailed(LedgerError):

@@ -14,7 +14,7 @@ from book import File, assert_state, damage, recorded_trees
 from gatebook import Checked, Edit, edited
 
 from ledger.api import Ledger
-from ledger.errors import HeadMoved, NotCandidate, RebaseStopped, UnknownName
+from ledger.errors import HeadMoved, NotCandidate, NothingToContinue, RebaseStopped, UnknownName
 from ledger.events import RunRebased
 from ledger.workspace import Workspace
 
@@ -103,6 +103,45 @@ def test_a_conflict_stops_it_before_anything_changes(checked: Checked, ledger: L
     replacement = checked.patch({b"a.txt": lines(n3=b"three", n16=b"both")}, files)
     rebased = ledger.rebase(replace={4: replacement})
     assert rebased.tree == checked.tree(FIRST, {b"a.txt": lines(n3=b"three", n16=b"both")})
+
+
+def test_each_conflict_is_answered_in_turn(checked: Checked, ledger: Ledger) -> None:
+    """What was answered before counts when it is continued; a later answer for the same patch wins."""
+    move_head(checked, {b"a.txt": lines(n3=b"theirs", n16=b"theirs")}, "--hard")
+    with pytest.raises(NothingToContinue):
+        ledger.rebase(go_on=True)
+    before = checked.book.work_files(), len(list(ledger.events()))
+    for answered, stopped_at in (([], 3), ([3], 4)):
+        with pytest.raises(RebaseStopped) as stopped:
+            ledger.rebase(skip=answered, go_on=bool(answered))
+        assert stopped.value.event.endswith(f":{stopped_at}")
+    assert (checked.book.work_files(), len(list(ledger.events()))) == before
+    theirs = {b"a.txt": lines(n3=b"theirs", n16=b"theirs")}
+    both = {**FIRST, b"a.txt": lines(n3=b"both", n16=b"theirs")}
+    replacement = checked.patch(both, edited(checked.base, theirs))
+    rebased = ledger.rebase(skip=[4], replace={3: replacement}, go_on=True)
+    assert [event.rpartition(":")[2] for event in (*rebased.kept, *rebased.skipped)] == ["3", "4"]
+    checked.book.assert_followed(checked.tree(both))
+    move_head(checked, FIRST, "--hard")
+    with pytest.raises(NothingToContinue):
+        ledger.rebase(go_on=True)
+
+
+def test_an_aborted_rebase_has_left_nothing(checked: Checked, ledger: Ledger) -> None:
+    """The work tree, the index and the log are what they were; its answers do not count any more."""
+    move_head(checked, {b"a.txt": lines(n3=b"theirs")}, "--hard")
+    before = checked.book.work_files(), checked.book.git("ls-files", "-s"), len(list(ledger.events()))
+    assert not ledger.abort_rebase()
+    with pytest.raises(RebaseStopped):
+        ledger.rebase()
+    assert ledger.abort_rebase()
+    with pytest.raises(NothingToContinue):
+        ledger.rebase(skip=[3], go_on=True)
+    assert (
+        checked.book.work_files(),
+        checked.book.git("ls-files", "-s"),
+        len(list(ledger.events())),
+    ) == before
 
 
 def test_what_is_left_out_is_named(checked: Checked, ledger: Ledger) -> None:

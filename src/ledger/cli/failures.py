@@ -84,6 +84,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.NothingToCommit, NOT_APPLIED),
         (errors.NothingToUndo, NOT_APPLIED),
         (errors.NoQuestion, NOT_APPLIED),
+        (errors.NothingToContinue, NOT_APPLIED),
         (errors.RebaseStopped, NOT_APPLIED),
         (errors.ChecksFailed, NOT_APPLIED),
         (errors.StalePlan, NOT_APPLIED),

@@ -46,21 +46,29 @@ def finish(waive: str, abandon: bool) -> None:
 @run.command()
 @click.option("--skip", multiple=True, type=int, metavar="V", help="Leave out the patch of this version.")
 @click.option("--with", "replaced", multiple=True, metavar="V=FILE", help="Take FILE instead of that patch.")
+@click.option("--continue", "go_on", is_flag=True, help="Take the answers of the stopped attempt too.")
+@click.option("--abort", is_flag=True, help="Give a stopped attempt up. Nothing has changed since before it.")
 @id_option
-def rebase(skip: tuple[int, ...], replaced: tuple[str, ...]) -> None:
+def rebase(skip: tuple[int, ...], replaced: tuple[str, ...], go_on: bool, abort: bool) -> None:
     """Go on from where HEAD is now: a new base, with the run's patches applied on it again.
 
     For when HEAD has moved past the run: a pull, a rebase, a checkout. Patches that the new base has
-    already are left out. Where one does not apply, nothing changes, so there is nothing to
-    abort: leave it out (--skip), or give its replacement (--with), and run this again to go on.
+    already are left out. Where one does not apply, it stops, and nothing has changed: go on with
+    --continue, and leave that patch out (--skip) or give its replacement (--with), or give up with --abort.
     """
+    if abort:
+        if skip or replaced or go_on:
+            raise click.UsageError("--abort goes with no other option")
+        stopped = open_ledger().abort_rebase()
+        say("given up: the run is as it was" if stopped else "nothing to give up: no rebase was stopped")
+        return
     replace: dict[int, bytes] = {}
     for each in replaced:
         v, separator, name = each.partition("=")
         if not separator or not v.isdecimal():
             raise click.UsageError(f"--with {each}: write VERSION=FILE")
         replace[int(v)] = Path(name).read_bytes()
-    rebased = open_ledger().rebase(skip=skip, replace=replace)
+    rebased = open_ledger().rebase(skip=skip, replace=replace, go_on=go_on)
     if rebased.already:
         say("nothing to do: HEAD has not moved past the run")
         return

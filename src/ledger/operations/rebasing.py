@@ -1,23 +1,27 @@
 """Rebasing: the run goes on from where HEAD is now, with what survives of its patches.
 
 Everything is planned in memory and recorded in one append: there is no state in between that would
-have to be continued or aborted. Where a patch does not apply, nothing has changed.
+have to be finished or undone. Where a patch does not apply, nothing has changed; the answers that were given
+for the patches before it are kept in the cache, for whoever goes on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from ledger.drift import snapshot_tree
-from ledger.errors import NotCandidate, RebaseStopped, UnknownName
+from ledger.errors import NotCandidate, NothingToContinue, RebaseStopped, UnknownName
 from ledger.events import Event, PatchApplied, RunRebased, body_digest
 from ledger.filerecords import FileRecord
 from ledger.history import History
 from ledger.operations.patching import has_result, patch_between
 from ledger.run import RunLog
+from ledger.store.disk import write_cached
 from ledger.workspace import Change, Workspace
 from patches.apply import apply_patch
 from patches.errors import PatchError, show_path
@@ -53,11 +57,27 @@ class _Plan(NamedTuple):
     result: str
 
 
+class _Answers(Struct, frozen=True):
+    """What was answered for patches that do not apply on commit ``head``: leave it out, or take another."""
+
+    run: str
+    head: str
+    skip: tuple[int, ...] = ()
+    replace: dict[int, bytes] = {}
+
+    def and_now(self, skip: Collection[int], replace: Mapping[int, bytes]) -> _Answers:
+        """Return these answers with newer ones, which win."""
+        left_out = {*self.skip, *skip} - replace.keys()
+        taken = {v: data for v, data in {**self.replace, **replace}.items() if v not in left_out}
+        return _Answers(self.run, self.head, tuple(sorted(left_out)), taken)
+
+
 def rebase(
     workspace: Workspace,
     *,
     skip: Collection[int] = (),
     replace: Mapping[int, bytes] | None = None,
+    go_on: bool = False,
     run: str = "",
 ) -> Rebased:
     """Let the run go on from HEAD's commit: a new base, the live patches applied on it again.
@@ -69,11 +89,13 @@ def rebase(
         workspace: Where.
         skip: Versions of patches to leave out.
         replace: Patches to take instead of those of some versions.
+        go_on: Take also the answers of the attempt that was stopped last.
         run: The run that must be open; by default the open one.
 
     Raises:
         NoRun: None is open.
-        RebaseStopped: A patch does not apply on the new base. Nothing was changed.
+        RebaseStopped: A patch does not apply on the new base. Nothing was changed; the answers are kept.
+        NothingToContinue: ``go_on``, and no attempt onto this commit was stopped. Nothing was changed.
         NotCandidate: Edits that nobody recorded are in the way. Nothing was changed.
         UnknownName: ``skip`` or ``replace`` names no live patch.
         ProjectionPending: It is recorded; the next writing command finishes it.
@@ -86,9 +108,16 @@ def rebase(
             # Where this was killed at its very end, the accepted ref is all that is missing.
             workspace.project_accepted(log)
             return Rebased("", log.head.commit or "", log.head.tree, (), (), (), already=True)
-        replace = replace or {}
-        _check_names(history, {*skip, *replace})
-        plan = _plan(workspace, history, head.tree, set(skip), replace)
+        answers = _Answers(log.head.run, head.commit)
+        if go_on:
+            answers = _read_answers(workspace, answers)
+        answers = answers.and_now(skip, replace or {})
+        _check_names(history, {*answers.skip, *answers.replace})
+        try:
+            plan = _plan(workspace, history, head.tree, answers.skip, answers.replace)
+        except RebaseStopped:
+            write_cached(_answers_path(workspace), msgspec.json.encode(answers))
+            raise
         moved = _moves(workspace, log, head.tree, plan.result)
         workspace.repository.objects.flush()
         _, changes = patch_between(workspace, log.head.tree, head.tree)
@@ -113,6 +142,7 @@ def rebase(
         workspace.follow((), log.head.tree)
         events, left = workspace.carry_out(log, Change(moved, plan.result), make)
         workspace.project_accepted(log)
+        _answers_path(workspace).unlink(missing_ok=True)
         name = log.head.run
         return Rebased(
             events[0].reference,
@@ -123,6 +153,37 @@ def rebase(
             tuple(f"{name}:{v}" for v in plan.skipped),
             left,
         )
+
+
+def forget_answers(workspace: Workspace) -> bool:
+    """Forget the answers of an attempt that was stopped, and return whether there was one.
+
+    Nothing else is left of it.
+    """
+    with workspace.locked():
+        path = _answers_path(workspace)
+        stopped = path.exists()
+        path.unlink(missing_ok=True)
+        return stopped
+
+
+def _answers_path(workspace: Workspace) -> Path:
+    return workspace.store.root / "cache" / f"rebase.{workspace.repository.work_tree_name or 'main'}"
+
+
+def _read_answers(workspace: Workspace, wanted: _Answers) -> _Answers:
+    """Return the answers of the attempt that was stopped.
+
+    Raises:
+        NothingToContinue: There was none, or it was of another run or onto another commit.
+    """
+    try:
+        answers = msgspec.json.decode(_answers_path(workspace).read_bytes(), type=_Answers)
+    except (FileNotFoundError, msgspec.DecodeError):
+        raise NothingToContinue(wanted.run) from None
+    if (answers.run, answers.head) != (wanted.run, wanted.head):
+        raise NothingToContinue(wanted.run)
+    return answers
 
 
 def _check_names(history: History, versions: Collection[int]) -> None:
