@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -42,6 +43,7 @@ from ledger.store.local import LocalStore
 from ledger.workspace import Workspace
 
 if TYPE_CHECKING:
+    from ledger.operations.checkpointing import Checkpointed, Target
     from ledger.operations.committing import Committed
     from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.rebasing import Rebased
@@ -268,6 +270,25 @@ class Ledger(LedgerReader):
         from ledger.operations import rebasing
 
         return rebasing.forget_answers(self._workspace)
+
+    def checkpoint(
+        self, *, key: Path | None = None, key_name: str = "", targets: Sequence[Target] = ()
+    ) -> Checkpointed:
+        """Make a checkpoint of the log, and keep it. Writes no event. See `checkpointing.checkpoint`.
+
+        Args:
+            key: A private key's file, to sign it with.
+            key_name: Whom the signature names; by default what the key's ``.pub`` file says.
+            targets: Files, ``"git-note"``, ``"git-tag"``.
+
+        Raises:
+            BadKey: ``key`` cannot be used. Nothing was written.
+        """
+        from ledger.keys import read_signing_key
+        from ledger.operations import checkpointing
+
+        signing = None if key is None else read_signing_key(key, key_name)
+        return checkpointing.checkpoint(self.store, self.repository, signing, targets)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""

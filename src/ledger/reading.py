@@ -24,11 +24,11 @@ from ledger.workspace import Workspace
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
     from ledger.replay import Step
     from ledger.state import State
-    from ledger.verification import Finding
     from patches.backups import BackupGroup
     from patches.tree import Tree
 
@@ -264,11 +264,31 @@ class LedgerReader:
             self._session = (position, open_session(self.store))
         return self._session[1].execute(query, parameters)
 
-    def verify(self) -> Iterator[Finding]:
-        """Check the log, the bodies, every recorded state and the refs (P5). See `verification`."""
-        from ledger.verification import verify
+    def verify(
+        self, checkpoints: Sequence[str | Path] = (), public_keys: Sequence[str | Path] = ()
+    ) -> Iterator[Finding]:
+        """Check the log, the bodies, every recorded state, the refs and checkpoints (P5). See `verification`.
 
-        return verify(self.store, self.repository)
+        Args:
+            checkpoints: Files, tags or commits with checkpoints that the log must extend, beside those
+                that the repository itself keeps.
+            public_keys: Texts or files; each of ``checkpoints`` must be signed by one of these keys.
+
+        Raises:
+            BadNote: One of ``checkpoints`` is none.
+            BadKey: One of ``public_keys`` is none.
+            UntrustedNote: None of the keys signed one of them.
+        """
+        from ledger.keys import read_public_key
+        from ledger.projections.checkpoints import find_checkpoints, read_checkpoints
+        from ledger.verification import verify
+        from ledger.witnesses import Witnesses, trust
+
+        keys = [read_public_key(source) for source in public_keys]
+        kept = [each for source in checkpoints for each in read_checkpoints(self.repository, source)]
+        found, unreadable = find_checkpoints(self.repository)
+        witnesses = Witnesses([trust(each, keys) for each in kept], found, unreadable, keys)
+        return verify(self.store, self.repository, witnesses)
 
 
 def parse_actor(text: str) -> Actor:

@@ -6,50 +6,40 @@ Reads only. Damage ends the check of what depends on it, and everything else goe
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, TypeAlias
 
 import pygit2
-from msgspec import Struct
 
 from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch, UnknownKind
 from ledger.events import NO_DIGEST, AnyEvent, RunFinished, RunStarted, TreeEvent, event_digest
+from ledger.findings import Finding
 from ledger.history import History
 from ledger.projections.refs import RunRef
 from ledger.replay import replay
 from ledger.repository import Repository
 from ledger.state import fold_state, tree_oid
 from ledger.store.local import LocalStore
+from ledger.witnesses import Witnesses
 from patches.errors import PatchError
 from patches.objects import Objects
 
-Outcome: TypeAlias = Literal["ok", "damaged", "warning", "unproved"]
 
-
-class Finding(Struct, frozen=True):
-    """One thing that was checked: its outcome, what it is, and what was found."""
-
-    outcome: Outcome
-    subject: str
-    message: str
-
-
-def verify(store: LocalStore, repository: Repository) -> Iterator[Finding]:
-    """Yield a finding for the log, for the bodies, and for each run's state, replay and ref."""
+def verify(store: LocalStore, repository: Repository, witnesses: Witnesses) -> Iterator[Finding]:
+    """Yield a finding for the log, for the bodies, each run's state, replay and ref, and for checkpoints."""
     runs: dict[str, list[AnyEvent]] = {}
-    yield _check_log(store, runs)
+    hashes = witnesses.positions()
+    yield _check_log(store, runs, hashes)
     yield _check_bodies(store, runs)
     for run, events in runs.items():
         if isinstance(events[0], RunStarted):
             yield from _check_run(store, repository, run, events)
-    yield Finding(
-        "unproved",
-        "checkpoint",
-        "no copy of the head hash outside: whoever can rewrite the whole directory could rewrite history",
-    )
+    yield from witnesses.findings(hashes, sum(map(len, runs.values())))
 
 
-def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:
-    """Check the chain of frames and each run's own chain, collecting the events by run."""
+def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]], hashes: dict[int, str]) -> Finding:
+    """Check the chain of frames and each run's own chain, collecting the events by run.
+
+    ``hashes`` gets the hash of the frame at each of its positions that is intact.
+    """
     digests: dict[str, str] = {}
     count, place = 0, "log"
     try:
@@ -63,6 +53,8 @@ def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:
             digests[event.run] = event_digest(frame.e)
             events.append(event)
             count += 1
+            if frame.s in hashes:
+                hashes[frame.s] = frame.h
     except DamagedLedger as error:
         return Finding("damaged", "log", f"{error}; the {count} events before are intact")
     except ValueError as error:

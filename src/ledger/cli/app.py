@@ -27,7 +27,8 @@ _MODULES = {
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
     "ledger.cli.asking": ("error", "questions", "answer", "retire"),
     "ledger.cli.running": ("run", "commit"),
-    "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "verify", "id", "path"),
+    "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
+    "ledger.cli.proving": ("verify", "checkpoint"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledger.cli.failures import DAMAGED
 from ledger.cli.output import count_of, format_options, show_text, write_record, write_rows
 from ledger.cli.session import open_ledger, say
 from ledger.cli.times import show_time
@@ -358,19 +357,6 @@ def replay(event: str, into: Path | None, style: str) -> None:
     say(f"{count_of(len(steps), 'tree')} identical to the recorded ones")
     if into is not None:
         say(f"wrote {into}")
-
-
-@click.command()
-@format_options
-def verify(style: str) -> None:
-    """Check the whole ledger, and say what could not be proved.
-
-    Exits with 5 where something is damaged.
-    """
-    findings = list(open_ledger().verify())
-    write_rows(("outcome", "subject", "found"), [(f.outcome, f.subject, f.message) for f in findings], style)
-    if any(finding.outcome == "damaged" for finding in findings):
-        click.get_current_context().exit(DAMAGED.code)
 
 
 @click.command()
