@@ -268,6 +268,7 @@ PROBES: dict[str, Callable[[], object]] = {
     "strace": traces,
     "postgres": postgres_bin,
     "chromium": chromium,
+    "openssl": lambda: succeeds("openssl", "version"),
     "node": lambda: succeeds("node", "--version"),
     "releases": released_sources,
 }

@@ -18,7 +18,7 @@ import pytest
 import ledger
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("duckdb", "mlflow", "transformers", "charset_normalizer", "junitparser")
+HEAVY = ("duckdb", "mlflow", "transformers", "charset_normalizer", "cryptography", "junitparser")
 
 
 def project_files() -> Iterator[Path]:

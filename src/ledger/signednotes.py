@@ -112,6 +112,8 @@ def parse_note(data: bytes) -> Note:
     text, separator, lines = whole.rpartition("\n\n")
     if not separator:
         return Note(data)
+    if not lines:
+        raise BadNote("no signature follows its last empty line")
     if lines.count("\n") > _MOST_SIGNATURES:
         raise BadNote(f"more than {_MOST_SIGNATURES} signatures")
     return Note(f"{text}\n".encode(), tuple(_signature(line) for line in lines.split("\n")[:-1]))
