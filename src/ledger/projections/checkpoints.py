@@ -58,22 +58,16 @@ def find_checkpoints(repository: Repository) -> tuple[list[Kept], list[Unreadabl
 
 
 def read_checkpoints(repository: Repository, source: str | Path) -> list[Kept]:
-    """Return the checkpoints in a file, or in what a Git revision names: a tag, notes, a commit's note.
+    """Return the checkpoints in a file, or what a Git revision names: a tag, notes, a commit's note, a blob.
 
     Raises:
         BadNote: There is no such file or revision, or it holds something else.
         OSError: The file cannot be read.
     """
     path = Path(source)
-    if isinstance(source, Path) or path.exists():
+    if isinstance(source, Path) or (source and path.exists()):
         return _parse(str(source), path.read_bytes(), local=False)
-    name = _full_name(repository.git, source)
-    if name is None:
-        raise BadNote("there is no such file, and no such tag or commit here", source)
-    if name.startswith("refs/notes/"):
-        parts = list(_notes(repository.git, name))
-    else:
-        parts = [(source, _annotation(repository.git, name, source))]
+    parts = _named(repository.git, source)
     return [kept for place, data in parts for kept in _parse(place, data, local=True)]
 
 
@@ -84,26 +78,21 @@ def _parse(place: str, data: bytes, *, local: bool) -> list[Kept]:
         raise BadNote(error.reason, place) from error
 
 
-def _full_name(git: pygit2.Repository, name: str) -> str | None:
-    """Return the ref or revision that a person's name means, None where there is none."""
-    for candidate in (name, f"refs/{name}", f"refs/tags/{name}"):
-        try:
-            git.revparse_single(candidate)
-        except (KeyError, ValueError, pygit2.GitError):
-            continue
-        return candidate
-    return None
-
-
-def _annotation(git: pygit2.Repository, name: str, source: str) -> bytes:
-    """Return what a tag says, or the note on a commit."""
-    thing = git.revparse_single(name)
+def _named(git: pygit2.Repository, name: str) -> list[tuple[str, bytes]]:
+    """Return what a Git revision has to say: a tag's message, every note under a ref, a commit's, a blob."""
+    for ref in (name, f"refs/{name}"):
+        if ref.startswith("refs/notes/") and ref in git.references:
+            return list(_notes(git, ref))
+    try:
+        thing = git.revparse_single(name)
+    except (KeyError, ValueError, pygit2.GitError):
+        raise BadNote("there is no such file, and no such tag or commit here", name) from None
     if isinstance(thing, pygit2.Tag):
-        return _message(thing)
-    commit = str(thing.peel(pygit2.Commit).id)
-    if (data := _note(git, commit)) is None:
-        raise BadNote(f"commit {commit[:12]} has no note under {NOTES_REF}", source)
-    return data
+        return [(name, _message(thing))]
+    data = thing.data if isinstance(thing, pygit2.Blob) else _note(git, str(thing.id))
+    if data is None:
+        raise BadNote(f"{thing.type_str} {str(thing.id)[:12]} has no note under {NOTES_REF}", name)
+    return [(name, data)]
 
 
 def _message(tag: pygit2.Tag) -> bytes:
