@@ -413,7 +413,7 @@ class BadKey(LedgerError):
 class KeyExists(LedgerError):
     """A file is where a new key was to be written. It was not touched."""
 
-    hint = "a key that is lost can verify nothing more; name a file that does not exist"
+    hint = "name a file that does not exist: `ledger checkpoint --new-key FILE`"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -442,14 +442,10 @@ class UntrustedNote(LedgerError):
         super().__init__(f"{place}: {reason}" if place else reason)
 
 
-class NotExtended(LedgerError):
+class NotExtended(DamagedLedger):
     """The log does not extend a checkpoint that was made of it. Nothing was written."""
 
-    hint = "`ledger verify --checkpoint FILE` says more; keep that checkpoint: it is what proves the loss"
-
-    def __init__(self, place: str, reason: str) -> None:
-        self.place, self.reason = place, reason
-        super().__init__(f"{place}: {reason}")
+    hint = "keep that checkpoint, which proves the loss, elsewhere; `ledger verify` says what else is missing"
 
 
 class CheckpointInTheWay(LedgerError):

@@ -80,7 +80,6 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.OnlyCandidate, PROTECTED),
         (errors.NotFinal, REJECTED),
         (errors.UntrustedNote, REJECTED),
-        (errors.NotExtended, DAMAGED),
         (errors.KeyExists, PROTECTED),
         (errors.CheckpointInTheWay, PROTECTED),
         (errors.UnknownReference, NOT_APPLIED),

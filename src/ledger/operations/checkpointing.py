@@ -82,15 +82,16 @@ def _sign(made: Checkpoint, key: SigningKey | None) -> SignedCheckpoint:
 
 def _read_head(store: LocalStore) -> Checkpoint:
     """Return the checkpoint of the log's confirmed end, both of its frames read and hashed."""
-    size = store.position()
-    if size == 0:
+    position = store.position()
+    if position == 0:
         raise NoEvents
     first, last = next(store.frames()), next(store.backward(), None)
     if first.s != 1 or first.p != GENESIS:
         raise DamagedLedger("position 1", "the log does not begin there")
-    if last is None or last.s != size:
-        raise DamagedLedger(f"position {size}", "the last frame is not what was written")
-    return Checkpoint(first.h, size, last.h)
+    # Another process may have appended since: then the last frame lies past what was asked for.
+    if last is None or last.s < position:
+        raise DamagedLedger(f"position {position}", "the last frame is not what was written")
+    return Checkpoint(first.h, last.s, last.h)
 
 
 def _earlier(repository: Repository, targets: Sequence[Target], ledger: str) -> list[Kept]:
@@ -122,6 +123,8 @@ def _hashes(store: LocalStore, head: Checkpoint, wanted: set[int]) -> dict[int, 
     for frame in store.backward():
         if len(found) == len(wanted):
             break
+        if frame.s > position:
+            continue  # Appended since by another process.
         if (frame.s, frame.h) != (position, expected):
             raise DamagedLedger(f"position {position}", "its frame is not the one that the next frame names")
         if position in wanted:

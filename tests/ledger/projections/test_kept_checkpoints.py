@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from book import Book, File
 from forger import Forger, later
+from second_reader import read_frames
 
 from ledger import Ledger
 from ledger.checkpoints import parse_checkpoints
@@ -217,6 +220,37 @@ def test_an_unsigned_or_strangely_signed_one_is_refused_where_a_key_is_asked_for
         assert [finding.outcome for finding in keeper.verify(file)] == ["ok"]
         with pytest.raises(UntrustedNote, match=f"{file}: {said}"):
             keeper.verify(file, keys=True)
+
+
+def test_others_may_write_meanwhile(keeper: Keeper, tmp_path: Path) -> None:
+    """Made and kept while another process appends, each checkpoint is of one moment, and the log extends them all."""
+    done = threading.Event()
+
+    def write() -> None:
+        keeper.grow(60)
+        done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    files: list[Path] = []
+    while not done.is_set():
+        files.append(tmp_path / f"checkpoint-{len(files)}")
+        keeper.checkpoint(files[-1], tmp_path / "newest", "git-note")
+    writer.join()
+    sizes = [parse_checkpoints(file.read_bytes())[0].checkpoint.size for file in files]
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 1
+    assert {finding.outcome for finding in keeper.verify(*files, keys=True)} == {"ok"}
+
+
+def test_the_second_reader_makes_the_same(keeper: Keeper) -> None:
+    """From the document alone: the frames that it reads give the three lines."""
+    frames = read_frames(keeper.directory)
+    head = base64.b64encode(bytes.fromhex(frames[-1].h)).decode()
+    assert (
+        keeper.checkpoint(signed=False).note.decode()
+        == f"ledger/1 chain {frames[0].h}\n{len(frames)}\n{head}\n"
+    )
 
 
 def test_an_empty_ledger_has_no_checkpoint(tmp_path: Path) -> None:
