@@ -68,8 +68,8 @@ def checkpoint(key: Path | None, key_name: str, targets: tuple[str, ...], new_ke
     replaced where the log does not extend what it holds.
 
     \b
-    ledger checkpoint --new-key audit.pem
-    ledger checkpoint --key audit.pem --export git-tag --export /mnt/elsewhere/repo.checkpoint
+    ledger checkpoint --new-key ~/audit.pem
+    ledger checkpoint --key ~/audit.pem --export git-tag --export /mnt/elsewhere/repo.checkpoint
     """  # noqa: D301 - click reads the backspace
     if new_key is not None:
         if key is not None or targets:

@@ -104,6 +104,27 @@ def test_a_note_is_replaced_and_other_ledgers_keep_theirs(keeper: Keeper, tmp_pa
     assert (finding.outcome, finding.message[:4]) == ("failed", "HEAD")
 
 
+def test_notes_of_two_clones_are_merged_by_git(keeper: Keeper, tmp_path: Path) -> None:
+    """Both noted the same commit: `git notes merge --strategy=union` keeps both, and each ledger finds its own."""
+    keeper.book.git("clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Keeper.__new__(Keeper)
+    clone.book, clone.key, clone.public = Book.__new__(Book), keeper.key, keeper.public
+    clone.book.root = tmp_path / "clone"
+    for field in ("name", "email"):
+        clone.book.git("config", f"user.{field}", "Bea")
+    clone.grow(7)
+    mine, theirs = keeper.checkpoint("git-note"), clone.checkpoint("git-note")
+    keeper.book.git("fetch", "--quiet", str(clone.book.root), f"{NOTES}:{NOTES}-theirs")
+    keeper.book.git("notes", "--ref=ledger", "merge", "--quiet", "--strategy=union", f"{NOTES}-theirs")
+    stored = parse_checkpoints(keeper.book.git("notes", "--ref=ledger", "show"))
+    assert {each.checkpoint for each in stored} == {mine.checkpoint, theirs.checkpoint}
+    assert [finding.outcome for finding in keeper.verify(keys=True)] == ["ok"]
+    keeper.grow()
+    newest = keeper.checkpoint("git-note")
+    stored = parse_checkpoints(keeper.book.git("notes", "--ref=ledger", "show"))
+    assert [each.checkpoint for each in stored] == [theirs.checkpoint, newest.checkpoint]
+
+
 def test_what_is_no_checkpoint_is_not_overwritten(keeper: Keeper, tmp_path: Path) -> None:
     """A note, a tag or a file that says something else stays, and so does another ledger's checkpoint."""
     other = Keeper(tmp_path / "other").checkpoint()
