@@ -139,7 +139,7 @@ ATTACKS: dict[str, Callable[[Bench, Forger], None]] = {
     "all after the first event written anew": rewrite_after_the_first,
     "all written anew": rewrite_everything,
     "an event dropped that came after the checkpoint": drop_what_came_after,
-    "events appended that nobody acted out": invent,
+    "events appended by the attacker": invent,
 }
 
 # What the verifier has: the columns.
