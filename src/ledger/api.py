@@ -124,20 +124,24 @@ class Ledger(LedgerReader):
             raise NoRun
         return Run(self._workspace, head.run)
 
-    def apply(self, patch: bytes, *, source: str = "-", note: str = "") -> Applied:
+    def apply(
+        self, patch: bytes, *, source: str = "-", note: str = "", allow_secrets: bool = False
+    ) -> Applied:
         """Apply a patch in the open run, or in a new one where none is open. See `patching.apply`."""
-        workspace = self._asking(PatchApplied, "apply", patch=patch, note=note)
-        return patching.apply(workspace, patch, source=source, note=note)
+        workspace = self._asking(PatchApplied, "apply", patch=patch, note=note, allow_secrets=allow_secrets)
+        return patching.apply(workspace, patch, source=source, note=note, allow_secrets=allow_secrets)
 
-    def apply_again(self, reference: str, *, note: str = "") -> Applied:
+    def apply_again(self, reference: str, *, note: str = "", allow_secrets: bool = False) -> Applied:
         """Apply the patch of an earlier event once more. See `patching.apply_again`."""
         event = self.event(reference)
-        workspace = self._asking(PatchApplied, "apply --again", event=event.id, note=note)
-        return patching.apply_again(workspace, event, note=note)
+        given = {"event": event.id, "note": note, "allow_secrets": allow_secrets}
+        workspace = self._asking(PatchApplied, "apply --again", **given)
+        return patching.apply_again(workspace, event, note=note, allow_secrets=allow_secrets)
 
-    def record(self, *, note: str = "") -> Applied:
+    def record(self, *, note: str = "", allow_secrets: bool = False) -> Applied:
         """Record edits made past the ledger, in the open run or a new one. See `patching.record`."""
-        return patching.record(self._asking(PatchApplied, "record", note=note), note=note)
+        workspace = self._asking(PatchApplied, "record", note=note, allow_secrets=allow_secrets)
+        return patching.record(workspace, note=note, allow_secrets=allow_secrets)
 
     def move(
         self,
@@ -149,6 +153,7 @@ class Ledger(LedgerReader):
         must_exist: Iterable[str] = (),
         must_not_exist: Iterable[str] = (),
         note: str = "",
+        allow_secrets: bool = False,
     ) -> Applied:
         """Move files as ``git mv`` does. Globs are Git's. See `moving.move`."""
         from ledger.operations import moving
@@ -157,14 +162,12 @@ class Ledger(LedgerReader):
             *(CheckFound("must-exist", glob, 0) for glob in must_exist),
             *(CheckFound("must-not-exist", glob, 0) for glob in must_not_exist),
         ]
-        options = {"force": force, "skip_errors": skip_errors, "note": note}
-        workspace = self._asking(
-            PatchApplied,
-            "mv",
-            paths=[*sources, destination],
-            checks=[(check.rule, check.glob) for check in checks],
-            **options,
-        )
+        given = {
+            "paths": [*sources, destination],
+            "checks": [(check.rule, check.glob) for check in checks],
+            "options": [force, skip_errors, note, allow_secrets],
+        }
+        workspace = self._asking(PatchApplied, "mv", **given)
         return moving.move(
             workspace,
             sources,
@@ -173,15 +176,16 @@ class Ledger(LedgerReader):
             skip_errors=skip_errors,
             checks=checks,
             note=note,
+            allow_secrets=allow_secrets,
         )
 
-    def canonicalize(self, plan: Plan, *, note: str = "") -> Applied:
+    def canonicalize(self, plan: Plan, *, note: str = "", allow_secrets: bool = False) -> Applied:
         """Carry out a plan that brings suffixed backups back to one file. See `moving.canonicalize`."""
         from ledger.operations import moving
 
-        plan_bytes = msgspec.msgpack.encode(plan)
-        workspace = self._asking(PatchApplied, "canonicalize", plan=plan_bytes, note=note)
-        return moving.canonicalize(workspace, plan, note=note)
+        given = {"plan": msgspec.msgpack.encode(plan), "note": note, "allow_secrets": allow_secrets}
+        workspace = self._asking(PatchApplied, "canonicalize", **given)
+        return moving.canonicalize(workspace, plan, note=note, allow_secrets=allow_secrets)
 
     def undo(self, *, with_drift: bool = False) -> Applied:
         """Take away the newest live state of the open run. See `rollback.undo`."""
@@ -256,14 +260,22 @@ class Ledger(LedgerReader):
         return committing.commit(workspace, message, candidate=candidate)
 
     def rebase(
-        self, *, skip: Collection[int] = (), replace: Mapping[int, bytes] | None = None, go_on: bool = False
+        self,
+        *,
+        skip: Collection[int] = (),
+        replace: Mapping[int, bytes] | None = None,
+        go_on: bool = False,
+        allow_secrets: bool = False,
     ) -> Rebased:
         """Let the open run go on from where HEAD is now. See `rebasing.rebase`."""
         from ledger.operations import rebasing
 
         replaced = {str(v): data for v, data in (replace or {}).items()}
-        workspace = self._asking(RunRebased, "run rebase", skip=sorted(skip), replace=replaced)
-        return rebasing.rebase(workspace, skip=skip, replace=replace, go_on=go_on)
+        given = {"skip": sorted(skip), "replace": replaced, "allow_secrets": allow_secrets}
+        workspace = self._asking(RunRebased, "run rebase", **given)
+        return rebasing.rebase(
+            workspace, skip=skip, replace=replace, go_on=go_on, allow_secrets=allow_secrets
+        )
 
     def abort_rebase(self) -> bool:
         """Forget the answers of a rebase that was stopped. See `rebasing.forget_answers`."""
@@ -319,13 +331,17 @@ class Run:
         """Where the run stands."""
         return self._workspace.store.heads()[self.name]
 
-    def apply(self, patch: bytes, *, source: str = "-", note: str = "") -> Applied:
+    def apply(
+        self, patch: bytes, *, source: str = "-", note: str = "", allow_secrets: bool = False
+    ) -> Applied:
         """Apply a patch wholly or not at all, and record it. See `patching.apply`."""
-        return patching.apply(self._workspace, patch, source=source, note=note, run=self.name)
+        return patching.apply(
+            self._workspace, patch, source=source, note=note, run=self.name, allow_secrets=allow_secrets
+        )
 
-    def record(self, *, note: str = "") -> Applied:
+    def record(self, *, note: str = "", allow_secrets: bool = False) -> Applied:
         """Record edits made past the ledger. See `patching.record`."""
-        return patching.record(self._workspace, note=note, run=self.name)
+        return patching.record(self._workspace, note=note, run=self.name, allow_secrets=allow_secrets)
 
     def finish(self) -> Applied:
         """Finish the run."""

@@ -86,6 +86,42 @@ class DamagedLedger(LedgerError):
         super().__init__(f"{place}: {reason}")
 
 
+class DroppedBody(LedgerError):
+    """A body is gone because somebody dropped it, as event ``dropped_by`` says. Nothing was written."""
+
+    hint = "`ledger show EVENT` says why; what the event changed is still known by its files"
+
+    def __init__(self, digest: str, dropped_by: str) -> None:
+        self.digest, self.dropped_by = digest, dropped_by
+        super().__init__(f"body {digest[:12]}: dropped by {dropped_by}")
+
+
+class NothingToRedact(LedgerError):
+    """An event names no body that could be dropped. Nothing was written."""
+
+    hint = "`ledger show EVENT` lists what an event names"
+
+    def __init__(self, event: str, reason: str) -> None:
+        self.event, self.reason = event, reason
+        super().__init__(f"{event}: {reason}")
+
+
+class SecretFound(LedgerError):
+    """A patch adds what looks like secrets. Nothing of it was stored; no secret is in the message."""
+
+    hint = (
+        "take it out; where it is none, mark its line `pragma: allowlist secret`, "
+        "or record it all the same with `--allow-secrets`"
+    )
+
+    def __init__(self, sightings: Sequence[str]) -> None:
+        self.sightings = tuple(sightings)
+        first, *more = self.sightings
+        super().__init__(f"the patch adds what looks like a secret: {first}")
+        for each in more:
+            self.add_note(f"and {each}")
+
+
 class UnsyncedLog(LedgerError):
     """A write to the log was not confirmed by the disk; appending has stopped (P1)."""
 

@@ -102,7 +102,8 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
 
     ``source`` is the file name it came from, "-" for standard input; ``note`` a body. ``of`` is the
     version of the event whose patch this is, taken again; ``configures`` are those of its paths that
-    configure the gates themselves.
+    configure the gates themselves. ``secrets`` says what kinds of secrets it adds and where, which somebody
+    allowed; it is left out where there are none.
     """
 
     cause: Cause
@@ -116,6 +117,7 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     note: str | None = None
     of: int | None = None
     configures: tuple[WirePath, ...] = ()
+    secrets: tuple[str, ...] | UnsetType = UNSET
 
 
 class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):

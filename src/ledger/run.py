@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TypedDict, cast
 
 import msgspec
+from msgspec import UNSET
 
 from ledger.errors import RunName
 from ledger.events import (
@@ -29,6 +30,7 @@ from ledger.filerecords import FileRecord, changes_paths, encode_path
 from ledger.gates.toolfiles import is_configuration
 from ledger.heads import RunHead, advance
 from ledger.requests import Request
+from ledger.secrets.masking import mask
 from ledger.stamps import Actor, Stamp
 from ledger.store.interface import Store
 
@@ -130,9 +132,13 @@ class RunLog:
         """Store a body durably and return its digest."""
         return self._store.write_body(data)
 
+    def write_text(self, text: bytes) -> str:
+        """Store what a person or a tool said, without the secrets in it, and return its digest."""
+        return self._store.write_body(mask(text))
+
     def write_note(self, text: str) -> str | None:
-        """Store a text, None where it is empty, and return its digest."""
-        return self._store.write_body(text.encode()) if text else None
+        """Store a text as `write_text` does, None where it is empty, and return its digest."""
+        return self.write_text(text.encode()) if text else None
 
     def append(self, *events: Event) -> tuple[KnownEvent, ...]:
         """Append events as one group, after those that are still unwritten, and return all of them.
@@ -161,7 +167,7 @@ class RunLog:
                     break
         return group
 
-    def applied(
+    def applied(  # noqa: PLR0913 - what a patch event says
         self,
         cause: Cause,
         patch: bytes,
@@ -172,6 +178,7 @@ class RunLog:
         source: str = "",
         note: str = "",
         of: int | None = None,
+        secrets: Sequence[str] = (),
     ) -> PatchApplied:
         """Return a change of the candidate, or of ``base_tree`` if given. Its bodies are durable."""
         return PatchApplied(
@@ -187,6 +194,7 @@ class RunLog:
             note=self.write_note(note),
             of=of,
             configures=tuple(encode_path(path) for path in changes_paths(files) if is_configuration(path)),
+            secrets=tuple(secrets) or UNSET,
         )
 
     def refused(self, patch: bytes, error: Exception, *, source: str = "") -> PatchRefused:
@@ -198,6 +206,6 @@ class RunLog:
             patch_size_bytes=len(patch),
             options=ApplyOptions(),
             error=type(error).__name__,
-            reason=self._store.write_body(str(error).encode()),
+            reason=self.write_text(str(error).encode()),
             source=source,
         )

@@ -49,6 +49,7 @@ from ledger.projections.worktree import pending_touches
 from ledger.repository import Head, Repository
 from ledger.requests import AlreadyDone, Request
 from ledger.run import RunLog, identify, name_run
+from ledger.secrets.masking import mask_text
 from ledger.stamps import Stamp
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
@@ -166,6 +167,7 @@ class Workspace:
         configuration = configuration_of(self.repository)
         head: Head = self.repository.head()
         listing = self.repository.listing(head.tree)
+        title = mask_text(title)
         run = name or self._fresh_name(title)
         started = RunStarted(
             **identify(run, self.stamp),

@@ -28,7 +28,7 @@ NOT_APPLIED = ExitCode(3, "the patch does not apply, or nothing matches")
 INCONCLUSIVE = ExitCode(4, "inconclusive: it could not be measured")
 DAMAGED = ExitCode(5, "the ledger is damaged")
 TRY_AGAIN = ExitCode(6, "try again: lost race, lock, work tree behind the log")
-PROTECTED = ExitCode(7, "refused in order to protect: dirty or unsafe path, files in the way")
+PROTECTED = ExitCode(7, "refused in order to protect: dirty or unsafe path, files in the way, a secret")
 INPUT_OUTPUT = ExitCode(8, "input or output failed")
 INTERNAL = ExitCode(70, "internal error")
 INTERRUPTED = ExitCode(130, "interrupted")
@@ -77,6 +77,9 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.PhaseForbids, PROTECTED),
         (errors.NotCandidate, PROTECTED),
         (errors.DriftInTheWay, PROTECTED),
+        (errors.SecretFound, PROTECTED),
+        (errors.DroppedBody, NOT_APPLIED),
+        (errors.NothingToRedact, NOT_APPLIED),
         (errors.OnlyCandidate, PROTECTED),
         (errors.NotFinal, REJECTED),
         (errors.UntrustedNote, REJECTED),
@@ -164,9 +167,12 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return code.code
-    click.echo(f"error: {_message(error, code)}", err=True)
+    # What did not apply is quoted, and may be a line that holds a secret.
+    from ledger.secrets.masking import mask_text
+
+    click.echo(f"error: {mask_text(_message(error, code))}", err=True)
     for note in getattr(error, "__notes__", ()):
-        click.echo(f"note: {note}", err=True)
+        click.echo(f"note: {mask_text(note)}", err=True)
     hint = getattr(error, "hint", "") or _HINTS.get(type(error).__name__, "")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "nothing was recorded; make room (`df -h .`) and run the command again"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import id_option, open_ledger, readable, report_applied, say
+from ledger.cli.session import (
+    allow_secrets_option,
+    id_option,
+    open_ledger,
+    readable,
+    report_applied,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--must-exist", multiple=True, metavar="GLOB", help="Refuse unless the result has such a path.")
 @click.option("--must-not-exist", multiple=True, metavar="GLOB", help="Refuse if the result has such a path.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@allow_secrets_option
 @id_option
 def mv(
     paths: tuple[str, ...],
@@ -33,6 +41,7 @@ def mv(
     must_exist: tuple[str, ...],
     must_not_exist: tuple[str, ...],
     message: str,
+    allow_secrets: bool,
 ) -> None:
     """Move or rename files and directories as `git mv` does, and record it.
 
@@ -55,6 +64,7 @@ def mv(
         must_exist=must_exist,
         must_not_exist=must_not_exist,
         note=readable(message),
+        allow_secrets=allow_secrets,
     )
     report_applied(applied, "mv")
 
@@ -77,10 +87,16 @@ def repository_path(ledger: Ledger, argument: str) -> bytes:
 @click.option("--plan", "plan_file", metavar="FILE", help="Write the proposal there, to be edited.")
 @click.option("--apply", "apply_file", metavar="FILE", help="Carry out a plan.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@allow_secrets_option
 @id_option
 @format_options
 def canonicalize(
-    paths: tuple[str, ...], plan_file: str | None, apply_file: str | None, message: str, style: str
+    paths: tuple[str, ...],
+    plan_file: str | None,
+    apply_file: str | None,
+    message: str,
+    allow_secrets: bool,
+    style: str,
 ) -> None:
     """Find suffixed backups of one file (x.py0, x.py.bak, "x (1).py", x_copy.py …) and merge them into it.
 
@@ -101,7 +117,8 @@ def canonicalize(
     ledger = open_ledger()
     if apply_file:
         plan = parse_plan(Path(apply_file).read_text("utf-8"))
-        report_applied(ledger.canonicalize(plan, note=readable(message)), apply_file)
+        applied = ledger.canonicalize(plan, note=readable(message), allow_secrets=allow_secrets)
+        report_applied(applied, apply_file)
         return
     tree, groups = ledger.find_backups([repository_path(ledger, path) for path in paths])
     if plan_file:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledger.cli.session import id_option, open_ledger, readable, report_applied, report_done
+from ledger.cli.session import (
+    allow_secrets_option,
+    id_option,
+    open_ledger,
+    readable,
+    report_applied,
+    report_done,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +32,22 @@ if TYPE_CHECKING:
 @click.option("--gate", "gated", is_flag=True, help="Measure the result, and accept it or roll it back.")
 @click.option("--profile", default="", help="With --gate: let this profile be in force first.")
 @click.option("--again", multiple=True, metavar="EVENT", help="Take the patch of an earlier event once more.")
+@allow_secrets_option
 @id_option
-def apply(patches: tuple[str, ...], message: str, gated: bool, profile: str, again: tuple[str, ...]) -> None:
+def apply(
+    patches: tuple[str, ...],
+    message: str,
+    gated: bool,
+    profile: str,
+    again: tuple[str, ...],
+    allow_secrets: bool,
+) -> None:
     """Apply unified diffs, each wholly or not at all, and record them.
 
     PATCH is a file, or "-" for standard input. Work tree and index follow. The first patch
     starts a run where none is open. A patch that is applied already is said to be, and is no
-    error. Files that have edits of your own, untracked and ignored files are never overwritten.
+    error. Files that have edits of your own, untracked and ignored files are never overwritten. A patch
+    that adds what looks like a secret is stopped, and nothing of it is stored.
 
     With --gate, each is measured before the next: a strict gate that fails rolls it back.
 
@@ -50,7 +66,13 @@ def apply(patches: tuple[str, ...], message: str, gated: bool, profile: str, aga
         raise click.UsageError("--id names one event: give one patch")
     for name in patches:
         data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        change = partial(ledger.apply, data, source=readable(name), note=readable(message))
+        change = partial(
+            ledger.apply,
+            data,
+            source=readable(name),
+            note=readable(message),
+            allow_secrets=allow_secrets,
+        )
         try:
             done = _change(change, name)
         except PatchError as error:
@@ -59,7 +81,8 @@ def apply(patches: tuple[str, ...], message: str, gated: bool, profile: str, aga
         if gated:
             _gate(ledger, profile, done)
     for event in again:
-        done = _change(partial(ledger.apply_again, event, note=readable(message)), event)
+        change = partial(ledger.apply_again, event, note=readable(message), allow_secrets=allow_secrets)
+        done = _change(change, event)
         if gated:
             _gate(ledger, profile, done)
 
@@ -94,14 +117,16 @@ def _gate(ledger: Ledger, profile: str, done: PatchApplied | None) -> None:
 
 @click.command()
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
+@allow_secrets_option
 @id_option
-def record(message: str) -> None:
+def record(message: str, allow_secrets: bool) -> None:
     """Record what was edited past the ledger as a patch event.
 
     Takes every difference between the run's state and the work tree: untracked files included,
     ignored files not. The work tree stays as it is; the index follows.
     """
-    report_applied(open_ledger().record(note=readable(message)), "the work tree")
+    applied = open_ledger().record(note=readable(message), allow_secrets=allow_secrets)
+    report_applied(applied, "the work tree")
 
 
 @click.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import id_option, open_ledger, readable, say
+from ledger.cli.session import allow_secrets_option, id_option, open_ledger, readable, say
 
 
 @click.group()
@@ -48,8 +48,11 @@ def finish(waive: str, abandon: bool) -> None:
 @click.option("--with", "replaced", multiple=True, metavar="V=FILE", help="Take FILE instead of that patch.")
 @click.option("--continue", "go_on", is_flag=True, help="Take the answers of the stopped attempt too.")
 @click.option("--abort", is_flag=True, help="Give a stopped attempt up. Nothing has changed since before it.")
+@allow_secrets_option
 @id_option
-def rebase(skip: tuple[int, ...], replaced: tuple[str, ...], go_on: bool, abort: bool) -> None:
+def rebase(
+    skip: tuple[int, ...], replaced: tuple[str, ...], go_on: bool, abort: bool, allow_secrets: bool
+) -> None:
     """Go on from where HEAD is now: a new base, with the run's patches applied on it again.
 
     For when HEAD has moved past the run: a pull, a rebase, a checkout. Patches that the new base has
@@ -68,7 +71,7 @@ def rebase(skip: tuple[int, ...], replaced: tuple[str, ...], go_on: bool, abort:
         if not separator or not v.isdecimal():
             raise click.UsageError(f"--with {each}: write VERSION=FILE")
         replace[int(v)] = Path(name).read_bytes()
-    rebased = open_ledger().rebase(skip=skip, replace=replace, go_on=go_on)
+    rebased = open_ledger().rebase(skip=skip, replace=replace, go_on=go_on, allow_secrets=allow_secrets)
     if rebased.already:
         say("nothing to do: HEAD has not moved past the run")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -11,14 +12,13 @@ import click
 from ledger.cli.output import count_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ledger.api import Ledger
     from ledger.cli.app import Session
     from ledger.events import AnyEvent
     from ledger.operations.outcome import Applied
 
 _SHOWN_FILES = 10
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def open_ledger() -> Ledger:
@@ -26,10 +26,7 @@ def open_ledger() -> Ledger:
     return cast("Session", click.get_current_context().obj).ledger
 
 
-F = TypeVar("F", bound="Callable[..., Any]")
-
-
-def id_option(command: F) -> F:
+def id_option(command: _Command) -> _Command:
     """Give a writing command ``--id``: what was done before under the id is said, and not done again."""
 
     @click.option("--id", "id_", default="", metavar="UUID", help="The event's id: asking twice is once.")
@@ -45,7 +42,7 @@ def id_option(command: F) -> F:
             except AlreadyDone as done:
                 report_done(done.event)
 
-    return cast("F", with_id)
+    return cast("_Command", with_id)
 
 
 def report_done(event: AnyEvent) -> None:
@@ -64,6 +61,15 @@ def readable(argument: str) -> str:
     return os.fsencode(argument).decode("utf-8", "backslashreplace")
 
 
+def allow_secrets_option(command: _Command) -> _Command:
+    """Add ``--allow-secrets`` to a command that records patches."""
+    return click.option(
+        "--allow-secrets",
+        is_flag=True,
+        help="Record it although it adds what looks like secrets; the event says which and where.",
+    )(command)
+
+
 def report_applied(applied: Applied, source: str) -> None:
     """Print the event on stdout, and on stderr what it did."""
     if applied.started:
@@ -78,8 +84,10 @@ def report_applied(applied: Applied, source: str) -> None:
         say(f"{count_of(len(applied.files), 'file')} changed, +{added} -{removed}, tree {applied.tree[:12]}")
     if applied.configures:
         say(f"note: touches the gates' own configuration: {', '.join(applied.configures)}")
-    for left in applied.left_alone:
-        say(f"warning: {left}")
+    if applied.secrets:
+        say(f"note: recorded with secrets, as allowed: {', '.join(applied.secrets)}")
+    for warning in (*applied.left_alone, *applied.warnings):
+        say(f"warning: {warning}")
     if applied.event:
         click.echo(applied.event)
 

@@ -20,6 +20,7 @@ from ledger.gates.toolfiles import configuration_files
 from ledger.gates.tools import tool_versions
 from ledger.measurements import Report, Verdict
 from ledger.policies import Rule, Step
+from ledger.secrets.masking import mask_text
 from patches.model import Entry
 
 Place = Literal["work-tree", "isolated"]
@@ -199,7 +200,7 @@ class Crew:
             self._site.surroundings(rule),
             timeout_s=rule.timeout_s,
             stop=self._stop,
-            progress=lambda line: self._progress(name, line),
+            progress=lambda line: self._progress(name, mask_text(line)),
             also=also,
         )
         self._left_reports[name] = (execution, execution.also)

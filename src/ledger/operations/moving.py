@@ -15,6 +15,7 @@ from ledger.events import CheckFound, ChecksVerified, PatchApplied
 from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.finalization import describe, find
 from ledger.operations.outcome import Applied, unchanged
+from ledger.operations.screening import screen
 from ledger.projections.worktree import touches
 from ledger.repository import Repository
 from ledger.run import RunLog
@@ -27,9 +28,10 @@ from patches.gitprogram import git_environment
 from patches.globs import escape_glob
 from patches.model import FileChange
 from patches.moves import plan_moves, tree_updates
+from patches.parse import parse_patch
 
 
-def move(
+def move(  # noqa: PLR0913 - what may be asked of `git mv`, and what the event says
     workspace: Workspace,
     sources: Sequence[bytes],
     destination: bytes,
@@ -39,6 +41,7 @@ def move(
     checks: Sequence[CheckFound] = (),
     note: str = "",
     run: str = "",
+    allow_secrets: bool = False,
 ) -> Applied:
     """Move files or directories as ``git mv`` does, and record it.
 
@@ -51,12 +54,13 @@ def move(
         checks: What must exist, or must not, in the result.
         note: Why.
         run: The run that must be open; by default the open one, or a new one.
+        allow_secrets: As for `patching.apply`.
 
     Raises:
         MoveRefused: Git would refuse it too. Nothing was written.
         ChecksFailed: A check does not hold on the result. Nothing was changed; in an open run what
             was found is recorded.
-        DirtyPath, InTheWay, PhaseForbids, HeadMoved: As `patching.apply`.
+        SecretFound, DirtyPath, InTheWay, PhaseForbids, HeadMoved: As `patching.apply`.
     """
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin("mv")
@@ -66,7 +70,7 @@ def move(
             tree, sources, destination, force=force, skip_errors=skip_errors, directories=there
         )
         source = " ".join(["mv", *map(show_path, sources), show_path(destination)])
-        return _carry(workspace, log, changes, checks, source=source, note=note)
+        return _carry(workspace, log, changes, checks, source=source, note=note, allow_secrets=allow_secrets)
 
 
 def find_groups(
@@ -92,13 +96,15 @@ def _concerns(group: BackupGroup, path: bytes) -> bool:
     return path in files or group.canonical.startswith(path + b"/")
 
 
-def canonicalize(workspace: Workspace, plan: Plan, *, note: str = "", run: str = "") -> Applied:
+def canonicalize(
+    workspace: Workspace, plan: Plan, *, note: str = "", run: str = "", allow_secrets: bool = False
+) -> Applied:
     """Carry out a plan: each survivor takes the canonical path, its backups go. One event; one undo.
 
     Raises:
         StalePlan: The plan was made for another tree. Nothing was written.
         PlanRefused: It names a path that is not there, or one path twice. Nothing was written.
-        ChecksFailed, DirtyPath, InTheWay, PhaseForbids, HeadMoved: As `move`.
+        ChecksFailed, SecretFound, DirtyPath, InTheWay, PhaseForbids, HeadMoved: As `move`.
     """
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin("canonicalize")
@@ -109,7 +115,10 @@ def canonicalize(workspace: Workspace, plan: Plan, *, note: str = "", run: str =
             *(CheckFound("must-exist", escape_glob(path), 0) for path in planned.must_exist),
             *(CheckFound("must-not-exist", escape_glob(path), 0) for path in planned.must_not_exist),
         ]
-        return _carry(workspace, log, planned.changes, checks, source="canonicalize", note=note)
+        source = "canonicalize"
+        return _carry(
+            workspace, log, planned.changes, checks, source=source, note=note, allow_secrets=allow_secrets
+        )
 
 
 def _carry(
@@ -120,6 +129,7 @@ def _carry(
     *,
     source: str,
     note: str,
+    allow_secrets: bool,
 ) -> Applied:
     """Bring the candidate to planned changes, if every check holds on the result."""
     workspace.check_head(log)
@@ -139,17 +149,19 @@ def _carry(
     # Before the diff: git reads the objects of both trees.
     workspace.repository.objects.flush()
     data = diff_trees(workspace.repository.git_dir, bytes.fromhex(log.head.tree), bytes.fromhex(result))
+    screened = screen(data, parse_patch(data), allow=allow_secrets)
     files = tuple(FileRecord.of(change) for change in changes)
     started = "" if log.written else log.head.run
 
     def make() -> list[PatchApplied | ChecksVerified]:
-        moved = log.applied("mv", data, files, result, source=source, note=note)
+        moved = log.applied("mv", data, files, result, source=source, note=note, secrets=screened.secrets)
         return [moved, *([_verified(log, result, log.head.v + 1, found)] if found else [])]
 
     events, left = workspace.carry_out(log, Change(touches(files), result), make)
     event = next(event for event in events if isinstance(event, PatchApplied))
     configures = tuple(show_path(parse_path(path)) for path in event.configures)
-    return Applied(event.reference, result, tuple(changes), left, started=started, configures=configures)
+    applied = Applied(event.reference, result, tuple(changes), left, started=started, configures=configures)
+    return screened.tell(applied)
 
 
 def _verified(log: RunLog, tree: str, state_v: int, checks: Sequence[CheckFound]) -> ChecksVerified:

@@ -26,6 +26,10 @@ class Applied(Struct, frozen=True):
     """Name of the run that this command started, "" where it was open already."""
     configures: tuple[str, ...] = ()
     """Paths among ``files`` that configure the gates themselves."""
+    secrets: tuple[str, ...] = ()
+    """Kinds and places of secrets that it adds, and that were allowed."""
+    warnings: tuple[str, ...] = ()
+    """What else in it may be a secret, for a person to look at."""
 
 
 def unchanged(log: RunLog) -> Applied:

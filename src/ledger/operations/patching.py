@@ -9,6 +9,7 @@ from ledger.errors import NoWorkTree, UnknownReference
 from ledger.events import AnyEvent, Cause, PatchApplied, PatchRefused
 from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.outcome import Applied, unchanged
+from ledger.operations.screening import Screened, screen
 from ledger.projections.worktree import touches
 from ledger.run import RunLog
 from ledger.workspace import Change, Workspace
@@ -26,6 +27,7 @@ def apply(
     note: str = "",
     run: str = "",
     of: int | None = None,
+    allow_secrets: bool = False,
 ) -> Applied:
     """Apply a patch wholly or not at all, and record it.
 
@@ -38,8 +40,10 @@ def apply(
         note: Why.
         run: The run that must be open; by default the open one, or a new one where none is.
         of: The version whose patch this is, where it is taken again.
+        allow_secrets: Record it although it adds what looks like secrets; the event names them.
 
     Raises:
+        SecretFound: It adds what looks like secrets. Nothing was stored, no refusal either.
         NoRun: ``run`` is not open in this work tree.
         PatchError: It does not parse or does not apply; with a run open the refusal of a
             patch that parses is recorded. Tree, index and work tree are as before.
@@ -50,6 +54,7 @@ def apply(
         ProjectionPending: The event is recorded; the next writing command brings the index up to it.
     """
     patch = parse_patch(data)
+    screened = screen(data, patch, allow=allow_secrets)
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin(_title(source))
         workspace.check_head(log)
@@ -69,28 +74,36 @@ def apply(
         if not changes:
             return unchanged(log)
         result = tree.write().hex()
-        return change_tree(workspace, log, "diff", data, changes, result, source=source, note=note, of=of)
+        return change_tree(
+            workspace, log, "diff", data, changes, result, screened, source=source, note=note, of=of
+        )
 
 
-def apply_again(workspace: Workspace, event: AnyEvent, *, note: str = "") -> Applied:
+def apply_again(
+    workspace: Workspace, event: AnyEvent, *, note: str = "", allow_secrets: bool = False
+) -> Applied:
     """Apply the patch of an earlier event on the present candidate, as a new event.
 
     Raises:
         UnknownReference: The event has no patch.
+        DroppedBody: Its patch was dropped.
         PatchError: It does not apply, as `apply`.
     """
     if not isinstance(event, PatchApplied | PatchRefused):
         raise UnknownReference(event.reference, f"{event.kind.partition('/')[0]} has no patch to take again")
     data = workspace.store.read_body(event.patch)
-    return apply(workspace, data, source=event.source or event.reference, note=note, of=event.v)
+    source = event.source or event.reference
+    return apply(workspace, data, source=source, note=note, of=event.v, allow_secrets=allow_secrets)
 
 
-def record(workspace: Workspace, *, note: str = "", run: str = "") -> Applied:
+def record(workspace: Workspace, *, note: str = "", run: str = "", allow_secrets: bool = False) -> Applied:
     """Record what was edited past the ledger as one patch; the work tree stays as it is.
 
-    ``note`` and ``run`` are as for `apply`.
+    ``note``, ``run`` and ``allow_secrets`` are as for `apply`.
 
     Raises:
+        SecretFound: The edits add what looks like secrets. No event and no body was stored; Git's object
+            store has the files, which nothing names.
         NoRun: ``run`` is not open in this work tree.
         NoWorkTree: The repository is bare.
         GitFailed: Git could not read a file. Nothing was recorded.
@@ -114,7 +127,8 @@ def record(workspace: Workspace, *, note: str = "", run: str = "") -> Applied:
             workspace.check_head(log)
         workspace.check_phase(log)
         data, changes = patch_between(workspace, log.head.tree, result)
-        applied = change_tree(workspace, log, "drift", data, changes, result, note=note)
+        screened = screen(data, parse_patch(data), allow=allow_secrets)
+        applied = change_tree(workspace, log, "drift", data, changes, result, screened, note=note)
         if explained:
             workspace.check_head(log)
         return applied
@@ -144,22 +158,26 @@ def change_tree(  # noqa: PLR0913 - what one patch event says, and where
     data: bytes,
     changes: Sequence[FileChange],
     result: str,
+    screened: Screened,
     *,
     source: str = "",
     note: str = "",
     of: int | None = None,
 ) -> Applied:
-    """Append one patch that was planned, and bring work tree, index and ref to it."""
+    """Append one patch that was planned and screened, and bring work tree, index and ref to it."""
     files = tuple(FileRecord.of(change) for change in changes)
     started = "" if log.written else log.head.run
     events, left = workspace.carry_out(
         log,
         Change(touches(files), result, adopted=cause == "drift"),
-        lambda: [log.applied(cause, data, files, result, source=source, note=note, of=of)],
+        lambda: [
+            log.applied(cause, data, files, result, source=source, note=note, of=of, secrets=screened.secrets)
+        ],
     )
     event = next(event for event in reversed(events) if isinstance(event, PatchApplied))
     configures = tuple(show_path(parse_path(path)) for path in event.configures)
-    return Applied(event.reference, result, tuple(changes), left, started=started, configures=configures)
+    applied = Applied(event.reference, result, tuple(changes), left, started=started, configures=configures)
+    return screened.tell(applied)
 
 
 def has_result(workspace: Workspace, oid: str, patch: Patch) -> bool:

@@ -12,6 +12,7 @@ from ledger.history import History
 from ledger.operations.runs import ensure_written
 from ledger.policies import Policy
 from ledger.run import RunLog
+from ledger.secrets.masking import mask_text
 from ledger.workspace import Workspace, choose_profile, configuration_of
 
 
@@ -66,7 +67,7 @@ def skip(workspace: Workspace, log: RunLog, history: History, names: Sequence[st
     for name in names:
         if name not in present.policy.gates:
             raise UnknownName("gate", name, sorted(present.policy.gates))
-    changed = {**present.profiles, present.profile: skip_gates(present.policy, names, reason)}
+    changed = {**present.profiles, present.profile: skip_gates(present.policy, names, mask_text(reason))}
     set_policy(workspace, log, changed, present.profile, present.source, reason=reason)
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, UnsetType
 
 from ledger.drift import snapshot_tree
-from ledger.errors import NotCandidate, NothingToContinue, RebaseStopped, UnknownName
+from ledger.errors import DroppedBody, NotCandidate, NothingToContinue, RebaseStopped, UnknownName
 from ledger.events import Event, PatchApplied, RunRebased, body_digest
 from ledger.filerecords import FileRecord
 from ledger.history import History
 from ledger.operations.patching import has_result, patch_between
+from ledger.operations.screening import screen
 from ledger.run import RunLog
 from ledger.store.disk import write_cached
 from ledger.workspace import Change, Workspace
@@ -79,6 +80,7 @@ def rebase(
     replace: Mapping[int, bytes] | None = None,
     go_on: bool = False,
     run: str = "",
+    allow_secrets: bool = False,
 ) -> Rebased:
     """Let the run go on from HEAD's commit: a new base, the live patches applied on it again.
 
@@ -91,8 +93,10 @@ def rebase(
         replace: Patches to take instead of those of some versions.
         go_on: Take also the answers of the attempt that was stopped last.
         run: The run that must be open; by default the open one.
+        allow_secrets: Take replacements although they add what looks like secrets.
 
     Raises:
+        SecretFound: A replacement adds what looks like secrets. Nothing was stored.
         NoRun: None is open.
         RebaseStopped: A patch does not apply on the new base. Nothing was changed; the answers are kept.
         NothingToContinue: ``go_on``, and no attempt onto this commit was stopped. Nothing was changed.
@@ -112,6 +116,10 @@ def rebase(
         if go_on:
             answers = _read_answers(workspace, answers)
         answers = answers.and_now(skip, replace or {})
+        secrets = {
+            v: screen(data, parse_patch(data), allow=allow_secrets).secrets
+            for v, data in answers.replace.items()
+        }
         _check_names(history, {*answers.skip, *answers.replace})
         try:
             plan = _plan(workspace, history, head.tree, answers.skip, answers.replace)
@@ -136,7 +144,7 @@ def rebase(
                 files=files,
                 dropped=tuple(sorted((*plan.contained, *plan.skipped))),
             )
-            return [rebased, *(_event(log, survivor) for survivor in plan.survivors)]
+            return [rebased, *(_event(log, survivor, secrets) for survivor in plan.survivors)]
 
         # After ``git reset`` the index has HEAD's entries where the work tree still has the candidate.
         workspace.follow((), log.head.tree)
@@ -208,7 +216,11 @@ def _plan(
         if state.v in skip:
             plan.skipped.append(state.v)
             continue
-        data = replace.get(state.v) or workspace.store.read_body(original.patch)
+        try:
+            data = replace.get(state.v) or workspace.store.read_body(original.patch)
+        except DroppedBody as error:
+            workspace.repository.objects.forget()
+            raise RebaseStopped(original.reference, str(error)) from error
         patch = parse_patch(data)
         before = tree.write().hex()
         try:
@@ -278,13 +290,17 @@ def _moves(workspace: Workspace, log: RunLog, head: str, result: str) -> list[To
     return [Touch(path, held.get(path), wanted.get(path)) for path in moved]
 
 
-def _event(log: RunLog, survivor: _Survivor) -> PatchApplied:
+def _event(log: RunLog, survivor: _Survivor, secrets: Mapping[int, tuple[str, ...]]) -> PatchApplied:
+    original = survivor.original
+    # What was allowed once is in the log already.
+    allowed = () if isinstance(original.secrets, UnsetType) else original.secrets
     return log.applied(
         "rebase",
         survivor.data,
         survivor.files,
         survivor.result,
         base_tree=survivor.base,
-        source=survivor.original.source,
-        of=survivor.original.v,
+        source=original.source,
+        of=original.v,
+        secrets=secrets.get(original.v, allowed),
     )

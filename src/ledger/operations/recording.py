@@ -13,12 +13,14 @@ from ledger.measurements import Report
 from ledger.operations.measuring import Measurement, Site
 from ledger.policies import Rule
 from ledger.run import RunLog
+from ledger.secrets.masking import mask_text
 
 
 def measured_event(
     log: RunLog, history: History, state: StateAt, rule: Rule, measured: Measurement, site: Site
 ) -> GateMeasured:
-    """Return a measurement as an event; its bodies are durable."""
+    """Return a measurement as an event, secrets masked; its bodies are durable."""
+    measured = _masked(measured)
     executions = measured.executions
     baseline_v, baseline = _baseline(history, measured.gate, rule)
     event = GateMeasured(
@@ -44,11 +46,23 @@ def measured_event(
         verdict="inconclusive",
         reasons=(),
         report=_write_report(log, measured.report),
-        output=log.write_body(_output(measured)),
+        output=log.write_text(_output(measured)),
         profile=log.head.profile,
     )
     verdict, reasons = judge(event, rule)
     return msgspec.structs.replace(event, verdict=verdict, reasons=reasons)
+
+
+def _masked(measured: Measurement) -> Measurement:
+    """Return a measurement without the secrets in what its tools said; names are texts of theirs too."""
+    report = measured.report
+    findings = tuple(
+        msgspec.structs.replace(each, message=mask_text(each.message)) for each in report.findings
+    )
+    tests = tuple(msgspec.structs.replace(each, name=mask_text(each.name)) for each in report.tests)
+    problems = tuple(map(mask_text, report.problems))
+    masked = msgspec.structs.replace(report, findings=findings, tests=tests, problems=problems)
+    return measured._replace(report=masked, problems=tuple(map(mask_text, measured.problems)))
 
 
 def _write_report(log: RunLog, report: Report) -> str | None:
