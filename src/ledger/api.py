@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from ledger.operations.committing import Committed
     from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.rebasing import Rebased
+    from ledger.operations.redacting import Redacted
     from ledger.operations.series import Trial
     from ledger.operations.verdicts import Gated
     from patches.canonicalization import Plan
@@ -301,6 +302,15 @@ class Ledger(LedgerReader):
 
         signing = None if key is None else read_signing_key(key, key_name)
         return checkpointing.checkpoint(self.store, self.repository, signing, targets)
+
+    def redact(
+        self, reference: str, *, names: Collection[str] = (), reason: str = "", dry_run: bool = False
+    ) -> Redacted:
+        """Drop bodies of an event, and list the copies elsewhere. See `redacting.redact`."""
+        from ledger.operations import redacting
+
+        event = self.event(reference)
+        return redacting.redact(self._workspace, event, names=names, reason=reason, dry_run=dry_run)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""

@@ -193,7 +193,12 @@ class LedgerReader:
         raise UnknownReference(reference, "the log does not hold it any more")
 
     def body(self, digest: str) -> bytes:
-        """Return a body: patch bytes, a note, an error's text, a base listing."""
+        """Return a body: patch bytes, a note, an error's text, a base listing.
+
+        Raises:
+            DroppedBody: Somebody dropped it.
+            DamagedLedger: It is missing, or damaged.
+        """
         return self.store.read_body(digest)
 
     def state(self, reference: str = "@") -> State:

@@ -14,10 +14,11 @@ from tempfile import mkdtemp
 
 from msgspec import Struct
 
-from ledger.errors import DirectoryInUse, ReplayMismatch, UnknownKind
+from ledger.errors import DirectoryInUse, DroppedBody, ReplayMismatch, UnknownKind
 from ledger.events import (
     AnyEvent,
     ApplyOptions,
+    PatchApplied,
     PatchRolledBack,
     RunRebased,
     RunStarted,
@@ -25,8 +26,10 @@ from ledger.events import (
     UnknownEvent,
     tree_after,
 )
+from ledger.filerecords import changes_paths
 from ledger.store.interface import Store
 from patches.apply import apply_patch
+from patches.errors import show_path
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 from patches.objects import Objects
 from patches.parse import parse_patch
@@ -34,12 +37,17 @@ from patches.tree import Tree
 
 
 class Step(Struct, frozen=True):
-    """One replayed event: its reference, kind, and the tree that replay gives (and the event records)."""
+    """One replayed event: its reference, kind, and the tree that replay gives (and the event records).
+
+    ``proved`` is False where the patch was dropped: then the tree is made of the blobs that the event names,
+    which hash to it, but no patch bytes lead to them.
+    """
 
     event: str
     kind: str
     tree: str
     files: int
+    proved: bool = True
 
 
 def replay(
@@ -56,6 +64,7 @@ def replay(
     Raises:
         ReplayMismatch: A patch gives another tree than its event recorded.
         UnknownKind: An event changes the tree in a way that this version does not understand.
+        DroppedBody: A patch was dropped, and the repository has not every blob that it led to.
         DamagedLedger: A body is missing or damaged.
     """
     states: dict[int, str] = {}
@@ -67,27 +76,46 @@ def replay(
             raise UnknownKind(event.reference, event.kind)
         if not isinstance(event, TreeEvent):
             continue
-        tree, files = _replay_event(event, tree, states, store, objects)
+        tree, proved = _replay_event(event, tree, states, store, objects)
         got = states[event.v] = tree.write().hex()
         if (recorded := tree_after(event)) != got:
             raise ReplayMismatch(event.reference, str(recorded), got)
-        yield Step(event.reference, event.kind, got, files), tree
+        files = 0 if isinstance(event, RunStarted) else len(event.files)
+        yield Step(event.reference, event.kind, got, files, proved), tree
 
 
 def _replay_event(
     event: TreeEvent, tree: Tree | None, states: dict[int, str], store: Store, objects: Objects
-) -> tuple[Tree, int]:
-    """Return the tree after one event, made from what came before, and the number of files that changed."""
+) -> tuple[Tree, bool]:
+    """Return the tree after one event, made from what came before, and whether patch bytes prove it."""
     if isinstance(event, RunStarted):
-        return Tree(objects, bytes.fromhex(event.base_tree)), 0
+        return Tree(objects, bytes.fromhex(event.base_tree)), True
     if isinstance(event, RunRebased):
-        return Tree(objects, bytes.fromhex(event.result_tree)), len(event.files)
+        return Tree(objects, bytes.fromhex(event.result_tree)), True
     if isinstance(event, PatchRolledBack):
-        return Tree(objects, bytes.fromhex(states[event.to_v])), len(event.files)
+        return Tree(objects, bytes.fromhex(states[event.to_v])), True
     if event.options != ApplyOptions():
         raise UnknownKind(event.reference, f"{event.kind} with {event.options}")
     assert tree is not None, "a run begins with its base"
-    return tree, len(apply_patch(tree, parse_patch(store.read_body(event.patch))))
+    try:
+        patch = parse_patch(store.read_body(event.patch))
+    except DroppedBody as error:
+        _apply_records(event, tree, objects, error)
+        return tree, False
+    apply_patch(tree, patch)
+    return tree, True
+
+
+def _apply_records(event: PatchApplied, tree: Tree, objects: Objects, error: DroppedBody) -> None:
+    """Bring a tree to what an event records of each path, its patch being gone."""
+    entries = changes_paths(event.files)
+    for path, entry in entries.items():
+        if entry is not None and entry.mode != MODE_GITLINK and not objects.has_blob(entry.oid):
+            error.add_note(
+                f"{event.reference}: the repository has no blob {entry.oid.hex()} ({show_path(path)})"
+            )
+            raise error
+    tree.update(entries)
 
 
 def write_tree_into(tree: Tree, objects: Objects, directory: Path) -> int:

@@ -14,6 +14,7 @@ from ledger.events import NO_DIGEST, AnyEvent, RunFinished, RunStarted, TreeEven
 from ledger.findings import Finding
 from ledger.history import History
 from ledger.projections.refs import RunRef
+from ledger.redaction import bodies_of
 from ledger.replay import replay
 from ledger.repository import Repository
 from ledger.state import fold_state, tree_oid
@@ -63,24 +64,20 @@ def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]], hashes: dict[
 
 
 def _check_bodies(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:
-    named = sorted({digest for events in runs.values() for event in events for digest in _bodies(event)})
-    for digest in named:
+    every = (event for events in runs.values() for event in events)
+    named = {digest for event in every for digest in bodies_of(event).values()}
+    gone = store.dropped()
+    for digest in sorted(named - gone.keys()):
         try:
             store.read_body(digest)
         except DamagedLedger as error:
             return Finding("damaged", "bodies", str(error))
-    return Finding("ok", "bodies", f"{len(named)} bodies, every digest")
-
-
-_BODIES = (
-    *("listing", "patch", "note", "reason", "report", "output", "waived"),
-    *("message", "context", "answer"),
-)
-
-
-def _bodies(event: AnyEvent) -> list[str]:
-    """Return the digests of every body that an event names."""
-    return [digest for field in _BODIES if isinstance(digest := getattr(event, field, None), str) and digest]
+    left = [f"{digest[:12]}, dropped by {gone[digest]}" for digest in gone if store.bodies.traces(digest)]
+    if left:
+        again = "the next `ledger redact` removes what should be gone"
+        return Finding("warning", "bodies", f"still there: {'; '.join(left)}: {again}")
+    less = f"; {len(gone)} dropped" if gone else ""
+    return Finding("ok", "bodies", f"{len(named - gone.keys())} bodies, every digest{less}")
 
 
 def _check_run(
@@ -107,13 +104,18 @@ def _check_replay(store: LocalStore, repository: Repository, run: str, events: l
     if pygit2.Oid(hex=started.base_tree) not in repository.git:
         return Finding("unproved", run, f"replay: the base tree {started.base_tree[:12]} is not here")
     count = 0
+    unproved: list[str] = []
     try:
-        for _ in replay(events, store, Objects(repository.git), len(events)):
+        for step, _ in replay(events, store, Objects(repository.git), len(events)):
             count += 1
+            unproved += [] if step.proved else [step.event]
     except (ReplayMismatch, DamagedLedger, PatchError) as error:
         return Finding("damaged", run, f"replay: {error}")
     except LedgerError as error:
         return Finding("unproved", run, f"replay: {error}")
+    if unproved:
+        found = f"{count - 1} states, every tree identical; without the patches that were dropped of "
+        return Finding("unproved", run, f"replay: {found}{', '.join(unproved)}")
     return Finding("ok", run, f"replay: patches since the base: {count - 1}, every tree identical")
 
 

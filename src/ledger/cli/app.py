@@ -27,6 +27,7 @@ _MODULES = {
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
     "ledger.cli.asking": ("error", "questions", "answer", "retire"),
     "ledger.cli.running": ("run", "commit"),
+    "ledger.cli.redaction": ("redact",),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
     "ledger.cli.proving": ("verify", "checkpoint"),
 }

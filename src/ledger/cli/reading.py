@@ -16,6 +16,7 @@ from ledger.cli.times import show_time
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ledger.api import Ledger
     from ledger.events import AnyEvent
     from ledger.filerecords import FileRecord
     from ledger.status import Status
@@ -162,6 +163,8 @@ def _summary(event: AnyEvent) -> str:
             said = f"{'final, ' if event.final else ''}tree {event.tree[:12]}"
         case events.LedgerRecovered():
             said = f"{event.size_bytes} bytes of an unfinished append set aside"
+        case events.BodyDropped():
+            said = f"{count_of(len(event.bodies), 'text')} of {event.of}"
         case events.UnknownEvent():
             pass
         case _:
@@ -220,7 +223,7 @@ def show(event: str, style: str) -> None:
     found = ledger.event(event)
     record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_time(found.at_ns)}
     texts = {name: record[name] for name in _TEXTS if record.get(name)}
-    bodies = {name: ledger.body(str(digest)) for name, digest in texts.items()}
+    bodies = {name: _body_or_drop(ledger, str(digest)) for name, digest in texts.items()}
     if style != "table":
         shown = {f"{name}_text": data.decode("utf-8", "backslashreplace") for name, data in bodies.items()}
         write_record({**record, **shown}, style)
@@ -233,6 +236,16 @@ def show(event: str, style: str) -> None:
     for name, data in bodies.items():
         click.echo(f"\n{name}:")
         click.echo(_for_terminal(data))
+
+
+def _body_or_drop(ledger: Ledger, digest: str) -> bytes:
+    """Return a body, or who dropped it."""
+    from ledger.errors import DroppedBody
+
+    try:
+        return ledger.body(digest)
+    except DroppedBody as error:
+        return f"dropped by {error.dropped_by}".encode()
 
 
 def _write_files(files: Sequence[FileRecord]) -> None:
@@ -352,9 +365,13 @@ def replay(event: str, into: Path | None, style: str) -> None:
     With --into, the files are written to a new directory, byte for byte as Git stores them.
     """
     steps = list(open_ledger().replay(event, into=into))
-    columns = ("event", "kind", "files", "tree")
-    write_rows(columns, [(s.event, s.kind.partition("/")[0], s.files, s.tree) for s in steps], style)
+    columns = ("event", "kind", "files", "tree", "proved")
+    rows = [(s.event, s.kind.partition("/")[0], s.files, s.tree, s.proved) for s in steps]
+    write_rows(columns, rows, style)
     say(f"{count_of(len(steps), 'tree')} identical to the recorded ones")
+    unproved = [step.event for step in steps if not step.proved]
+    if unproved:
+        say(f"not proved, as the patch was dropped: {', '.join(unproved)}: taken from Git's objects")
     if into is not None:
         say(f"wrote {into}")
 

@@ -15,12 +15,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from ledger.errors import DroppedBody
 from ledger.frames import Cursor, Frame
 from ledger.measurements import Report
 from ledger.query.rows import Rows, rows_of
@@ -103,7 +105,9 @@ class Cache:
         rows = rows_of(frames)
         self._add_listings(connection, rows, len(shards))
         for run, v, digest in rows.reports:
-            rows.add_report(run, v, msgspec.json.decode(self._store.read_body(digest), type=Report))
+            # What a dropped report listed is gone with it.
+            with suppress(DroppedBody):
+                rows.add_report(run, v, msgspec.json.decode(self._store.read_body(digest), type=Report))
         if len(rows) > TAIL_ROWS and end is not None:
             shard = self._publish(connection, rows, shards, end)
             if shard is not None:
@@ -208,6 +212,14 @@ class Cache:
             # A reader that has it open keeps reading it.
             shard.path.unlink(missing_ok=True)
         return merged
+
+
+def forget_columns(store: LocalStore) -> None:
+    """Remove every cache file; the next query makes them from the log, without what was dropped meanwhile."""
+    for path in (store.root / "cache" / "columns").glob("*.duckdb*"):
+        path.unlink(missing_ok=True)
+    for path in (store.root / "cache" / "columns").glob(".*.duckdb*"):
+        path.unlink(missing_ok=True)
 
 
 def _lineage(connection: DuckDBPyConnection, follows: str) -> str:

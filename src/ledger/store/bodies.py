@@ -53,6 +53,17 @@ class Bodies:
             raise DamagedLedger(f"bodies/{digest[:2]}/{digest}", "the body's bytes are not what was written")
         return data
 
+    def traces(self, digest: str) -> list[Path]:
+        """Return the files that hold a body: its own, and what a crash left of writing it."""
+        directory = self.root / digest[:2]
+        return [path for path in (self.path(digest), *directory.glob(f".{digest}.*")) if path.exists()]
+
+    def remove(self, digest: str) -> None:
+        """Remove every file that holds a body, durably. An event has said so before."""
+        for path in self.traces(digest):
+            path.unlink(missing_ok=True)
+        sync_directory(self.root / digest[:2])
+
     def digests(self) -> Iterator[str]:
         """Yield the name of every stored body, in order."""
         for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*")):

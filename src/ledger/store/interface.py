@@ -58,6 +58,7 @@ class Store(Protocol):
         """Return a body.
 
         Raises:
+            DroppedBody: It was dropped.
             DamagedLedger: It is missing, or its bytes do not have this digest.
         """
         ...

@@ -10,17 +10,18 @@ that the next writer sets aside.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
 import msgspec
 from msgspec import UNSET
 
-from ledger.errors import DamagedLedger, LostRace, NewerFormat, NoLedger, UnsyncedLog
+from ledger.errors import DamagedLedger, DroppedBody, LostRace, NewerFormat, NoLedger, UnsyncedLog
 from ledger.events import LEDGER_RUN, NO_DIGEST, Event, LedgerRecovered, encode_event, event_digest
 from ledger.frames import Cursor, Frame, encode_frame, parse_frame
 from ledger.heads import RunHead
+from ledger.redaction import dropped
 from ledger.stamps import Stamp
 from ledger.store.bodies import Bodies
 from ledger.store.disk import boot_id, locked, sync_data, sync_directory, write_all, write_durably
@@ -41,6 +42,7 @@ class LocalStore(LogReader):
         self._stamp = stamp
         self._fd = -1
         self._fd_segment = 0
+        self._dropped: tuple[int, Mapping[str, str]] = 0, {}
 
     @classmethod
     def open(cls, root: Path, stamp: Stamp, *, create: bool = False) -> Self:
@@ -78,7 +80,19 @@ class LocalStore(LogReader):
 
     def read_body(self, digest: str) -> bytes:
         """See `Store.read_body`."""
-        return self.bodies.read(digest)
+        try:
+            return self.bodies.read(digest)
+        except DamagedLedger:
+            if self.bodies.path(digest).exists() or digest not in self.dropped():
+                raise
+        raise DroppedBody(digest, self.dropped()[digest])
+
+    def dropped(self) -> Mapping[str, str]:
+        """Return the digests of the bodies that are to be gone, each with the event that dropped it."""
+        position = self.position()
+        if self._dropped[0] != position:
+            self._dropped = position, dropped(frame.event for frame in self.frames())
+        return self._dropped[1]
 
     def write_body(self, data: bytes) -> str:
         """See `Store.write_body`."""
