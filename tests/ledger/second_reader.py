@@ -124,6 +124,17 @@ def bodies_of(event: Event) -> Iterator[str]:
     return (event[name] for name in names if event.get(name))
 
 
+def dropped_bodies(events: list[Event]) -> dict[str, str]:
+    """See "Secrets and dropped bodies": digest → the event that dropped it, over all runs in order."""
+    gone: dict[str, str] = {}
+    for event in events:
+        for digest in bodies_of(event):
+            gone.pop(digest, None)
+        if event["kind"] == "body.dropped/1":
+            gone |= dict.fromkeys(event["bodies"], f"{event['run']}:{event['v']}")
+    return gone
+
+
 # ── the state ────────────────────────────────────────────────────────────────────────────────────
 
 

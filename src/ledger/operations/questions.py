@@ -25,7 +25,7 @@ def capture(
     """
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin(step)
-        said = log.write_text(message)
+        said = log.write_text(message.encode())
         asked = workspace.history(log).questions
         same = [event.v for event in asked.values() if (event.step, event.message) == (step, said)]
         event = ErrorCaptured(
@@ -55,7 +55,7 @@ def answer(workspace: Workspace, v: int, text: str, *, run: str = "") -> Questio
     """
     with workspace.locked():
         log, asked = _find(workspace, v, run)
-        event = QuestionAnswered(**log.identity(), error_v=asked, answer=log.write_text(text))
+        event = QuestionAnswered(**log.identity(), error_v=asked, answer=log.write_text(text.encode()))
         (answered,) = log.append(event)
         assert isinstance(answered, QuestionAnswered)
         return answered

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from math import log2
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, cast
 
 from ledger.secrets.prefilter import REACH_BYTES, Stretch
 
@@ -53,6 +53,9 @@ _MORE = (
     ("Private Key", r"BEGIN ENCRYPTED PRIVATE KEY"),
     ("Private Key", r"PuTTY-User-Key-File-[13]"),
 )
+_WHOLE = frozenset({"Basic Auth Credentials", "GitHub Token", "GitLab Token"})
+"""Those whose patterns have groups that are less than the secret, or too little to look for elsewhere."""
+
 _PIECE_BYTES = 3 * REACH_BYTES
 _RANDOM_SIZE = 16
 _RANDOM_BITS = 3.5
@@ -128,7 +131,7 @@ def _detect(text: str, path: str) -> Iterator[tuple[str, str]]:
     from detect_secrets.filters import heuristic
 
     for kind, analyze in _detectors():
-        for value in analyze(text, path):
+        for value, whole in analyze(text, path):
             if not (
                 heuristic.is_sequential_string(value)
                 or heuristic.is_templated_secret(value)
@@ -136,27 +139,48 @@ def _detect(text: str, path: str) -> Iterator[tuple[str, str]]:
                 or heuristic.is_not_alphanumeric_string(value)
                 or heuristic.is_potential_uuid(value)
             ):
-                yield kind, value
+                yield kind, whole
+
+
+_Analyze: TypeAlias = Callable[[str, str], Iterator[tuple[str, str]]]
+"""Gives what decides, by which placeholders are told from secrets, and what must not be shown."""
 
 
 @cache
-def _detectors() -> tuple[tuple[str, Callable[[str, str], Iterator[str]]], ...]:
+def _detectors() -> tuple[tuple[str, _Analyze], ...]:
     """Load the library once and return how to ask each of its detectors, and ours."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.plugins.base import RegexBasedDetector
 
     plugins = get_mapping_from_secret_type_to_class()
-    detectors: list[tuple[str, Callable[[str, str], Iterator[str]]]] = []
+    detectors: list[tuple[str, _Analyze]] = []
     for kind in sorted(KINDS - {KEYWORD}):
-        analyze = plugins[kind]().analyze_string
-        detectors.append((kind, lambda text, _, analyze=analyze: analyze(text)))
+        plugin = plugins[kind]()
+        if kind in _WHOLE:
+            assert isinstance(plugin, RegexBasedDetector), "their patterns are asked themselves"
+            patterns = cast("Iterable[re.Pattern[str]]", plugin.denylist)
+            detectors.append((kind, _matches(patterns)))
+        else:
+            detectors.append((kind, _values(plugin.analyze_string)))
     detectors.append((KEYWORD, _keyword_values))
-    for kind, pattern in _MORE:
-        finditer = re.compile(pattern).finditer
-        detectors.append((kind, lambda text, _, finditer=finditer: (match[0] for match in finditer(text))))
+    detectors += [(kind, _matches([re.compile(pattern)])) for kind, pattern in _MORE]
     return tuple(detectors)
 
 
-def _keyword_values(text: str, path: str) -> Iterator[str]:
+def _values(analyze: Callable[[str], Iterator[str]]) -> _Analyze:
+    return lambda text, _: ((value, value) for value in analyze(text))
+
+
+def _matches(patterns: Iterable[re.Pattern[str]]) -> _Analyze:
+    def analyze(text: str, _: str) -> Iterator[tuple[str, str]]:
+        for pattern in patterns:
+            for match in pattern.finditer(text):
+                yield match[match.lastindex or 0], match[0]
+
+    return analyze
+
+
+def _keyword_values(text: str, path: str) -> Iterator[tuple[str, str]]:
     """Yield what is assigned to names like ``password``, by the rules for the kind of file."""
     from detect_secrets.filters import heuristic
     from detect_secrets.plugins import keyword
@@ -171,4 +195,4 @@ def _keyword_values(text: str, path: str) -> Iterator[str]:
         # "value" == password is a comparison, which the prefilter leaves alone.
         if pattern is not keyword.PRECEDED_BY_EQUAL_COMPARISON_SIGNS_QUOTES_REQUIRED_REGEX:
             for match in pattern.finditer(text):
-                yield match.group(group)
+                yield match.group(group), match.group(group)

@@ -34,7 +34,10 @@ class Anchor(NamedTuple):
         """Yield where the shape is; without a needle nothing is even compiled."""
         text = folded if self.folded else data
         if not self.needles or any(needle in text for needle in self.needles):
-            yield from re.compile(self.pattern).finditer(text)
+            for match in re.compile(self.pattern).finditer(text):
+                # A group that took no part: the pattern only went past what could not be tried again.
+                if match.lastindex or not match.re.groups:
+                    yield match
 
 
 class Stretch(NamedTuple):
@@ -53,8 +56,11 @@ def _folded(pattern: bytes, *needles: bytes, shape: Shape = "token") -> Anchor:
     return Anchor(needles, pattern, folded=True, shape=shape)
 
 
+# What `\\s` and `\\w` are in a text, as bytes of it.
+_SPACE = rb"[\s\x1c-\x1f\x85\xa0]{0,64}"
+_WORD = rb"[\w\x80-\xff]{0,64}+"
 _ASSIGN = rb"[\"']?\]? *(?:=>?|::?=?| ) *[\"']?"
-_CLOSE = rb"[\]'\"]{0,2}\s{0,64}"
+_CLOSE = rb"[\]'\"]{0,2}" + _SPACE
 _QUOTE = rb"[\"'`]"
 # What comes before: the ends of api_, auth_, service_, account_, database_, priv_, private_, client_ and db_.
 _BEFORE_KEY = (
@@ -66,7 +72,7 @@ _NAMES = (
     (rb"secret", b"secret"),
     (rb"passw(?:or)?d", b"passw"),
     (rb"pwd", b"pwd"),
-    (rb"contrase(?:n|\xc3\xb1|\xf1)a", b"contrase"),
+    (rb"contrase(?:n|\xc3[\x91\xb1]|[\xd1\xf1])a", b"contrase"),
     (
         rb"pass(?:(?<=database_pass)|(?<=databasepass)|(?<=key_pass)|(?<=keypass|db_pass)|(?<=dbpass))",
         b"pass",
@@ -74,16 +80,16 @@ _NAMES = (
     (rb"key(?:(?<=" + _BEFORE_KEY + rb")|(?<=dbkey))", b"key"),
 )
 _QUOTED_VALUE = (
-    rb"\w{0,64}+(?:"
-    + _CLOSE + rb"(?::=?|={1,3}>?|!={1,2}|=>)\s{0,64}@?" + _QUOTE
-    + rb"|\[[0-9]{0,20}\]\s{0,64}[!=]{1,2}\s{0,64}@?\""
+    _WORD + rb"(?:"
+    + _CLOSE + rb"(?::=?|={1,3}>?|!={1,2}|=>)" + _SPACE + rb"@?" + _QUOTE
+    + rb"|(?:\[[0-9]{0,20}\])?" + _SPACE + rb"[!=]{1,2}" + _SPACE + rb"@?\""
     + rb"|(?:.assign)?\(\""
-    + rb"|\S{0,50}?\s{0,64}" + _QUOTE + rb"[^\n]{1,1024}?" + _QUOTE + rb";)"
+    + rb"|\S{0,50}?" + _SPACE + _QUOTE + rb"[^\n]{1,1024}?" + _QUOTE + rb";)"
 )  # fmt: skip
 _GITLAB = rb"gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent|oas)-[A-Za-z0-9_-]{20}"
 _CLOUDANT = rb"cl(?:oudant|ou)?[_-]?(?:api)?(?:key|pw|pwd|password|pass|token)" + _ASSIGN + rb"[a-z0-9]{24}"
 _LONG_VALUE = _ASSIGN + rb"[a-z0-9_-]{44}"
-_BARE_VALUE = rb"\w{0,64}+" + _CLOSE + rb"(?::=?|={1,3}|!={1,2})\s{0,64}[^\s,]"
+_BARE_VALUE = _WORD + _CLOSE + rb"(?::=?|={1,3}|!={1,2})" + _SPACE + rb"[^\s,]"
 
 ANCHORS = (
     _exact(rb"A(?:3T[A-Z0-9]|BIA|CCA|KIA|SIA)[0-9A-Z]{16}"),
@@ -101,9 +107,9 @@ ANCHORS = (
     _exact(rb"GR1348941[A-Za-z0-9_-]{20}", b"GR1348941"),
     *(_folded(name + _LONG_VALUE, name) for name in (b"key", b"pwd", b"password", b"pass", b"token")),
     _folded(rb"softlayer.com/soap/v3(?:.1)?/[a-z0-9]{64}", b"softlayer"),
-    _exact(rb"eyJ[A-Za-z0-9_=-]++\.[A-Za-z0-9_=-]", b"eyJ"),
+    _exact(rb"eyJ[A-Za-z0-9_=-]++(\.[A-Za-z0-9_=-])?", b"eyJ"),
     _exact(rb"-us(?<=[0-9a-z]{32}-us)[0-9]", b"-us"),
-    _exact(rb"/:_authToken=\s{0,64}(?:npm_|[A-Fa-f0-9-]{36})", b"/:_authToken="),
+    _exact(rb"/:_authToken=" + _SPACE + rb"(?:npm_|[A-Fa-f0-9-]{36})", b"/:_authToken="),
     _exact(rb"npm_[A-Za-z0-9]{36}", b"npm_"),
     _exact(rb"T3BlbkFJ(?<=[A-Za-z0-9]{20}T3BlbkFJ)[A-Za-z0-9]{20}", b"T3BlbkFJ"),
     _exact(rb"BEGIN (?:[A-Z0-9]{1,12} ){0,2}PRIVATE KEY", b"PRIVATE KEY"),
