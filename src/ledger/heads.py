@@ -17,6 +17,7 @@ from ledger.events import (
     PatchRolledBack,
     PhaseEntered,
     PolicySet,
+    RetentionApplied,
     RunFinished,
     RunRebased,
     RunStarted,
@@ -34,6 +35,7 @@ class RunHead(Struct, frozen=True):
     last saw it. ``phase`` is "" before the first; ``policy_v`` is the version of the policy in force
     (0: none), and ``phases`` what it says of phases. ``unknown`` is the kind of an event that
     changed the tree in a way this version does not understand, "" as long as there is none.
+    ``retired`` is the event by which retention took the run: no more than its name and end is known then.
     """
 
     run: str
@@ -55,6 +57,30 @@ class RunHead(Struct, frozen=True):
     started_at_ns: int = 0
     at_ns: int = 0
     unknown: str = ""
+    retired: str = ""
+
+
+def retire(heads: dict[str, RunHead], event: RetentionApplied, position: int) -> None:
+    """Let the runs that a retention event names be retired, those that had ended as it says.
+
+    A run that is not in ``heads`` is one whose frames are gone already.
+    """
+    for run in event.runs:
+        head = heads.get(run.run)
+        if head is None or (head.v, head.digest, head.open, head.retired) == (
+            run.last_v,
+            run.digest,
+            False,
+            "",
+        ):
+            heads[run.run] = RunHead(
+                run=run.run,
+                v=run.last_v,
+                digest=run.digest,
+                position=position,
+                at_ns=run.finished_at_ns,
+                retired=event.reference,
+            )
 
 
 def advance(head: RunHead | None, event: AnyEvent, digest: str, position: int) -> RunHead:

@@ -173,7 +173,7 @@ class LedgerReader:
         Reads the log from its end: the newest events of a run cost the same however long the log is.
         """
         wanted = run or self._current(self.store.heads())
-        for frame in self.store.backward():
+        for frame in self.store.backward(wanted):
             event = frame.event
             if event.run == wanted:
                 yield event

@@ -34,6 +34,8 @@ def resolve(reference: str, heads: Mapping[str, RunHead], current: str | None) -
     head = heads.get(run)
     if head is None:
         raise UnknownReference(reference, f"there is no run {run}")
+    if head.retired:
+        raise UnknownReference(reference, f"run {run} was retired by {head.retired}; its events are gone")
     latest = _LATEST.fullmatch(rest)
     if latest:
         v = head.v - int(latest[1] or 0)

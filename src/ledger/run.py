@@ -106,8 +106,10 @@ class RunLog:
         name = started.run
         if name == LEDGER_RUN or not RUN_NAME.fullmatch(name) or name.endswith(".lock"):
             raise RunName(name, "not a name for a run")
-        if name in store.heads():
-            raise RunName(name, "a run of this name exists")
+        taken = store.heads().get(name)
+        if taken is not None:
+            had = f"a run of this name was retired by {taken.retired}" if taken.retired else ""
+            raise RunName(name, had or "a run of this name exists")
         head: RunHead | None = None
         stamped: list[Event] = []
         for v, event in enumerate((started, *first), start=1):

@@ -112,7 +112,7 @@ class Workspace:
         if not log.written:
             return History.of(_known(log.unwritten))
         backward: list[AnyEvent] = []
-        for frame in self.store.backward():
+        for frame in self.store.backward(log.head.run):
             event = frame.event
             if event.run == log.head.run:
                 backward.append(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ class Bodies:
         digest = body_digest(data)
         path = self.path(digest)
         if path.is_file() and path.read_bytes() == data:
+            # It counts as new: retention leaves new bodies alone, as an event may be about to name them.
+            os.utime(path)
             # A crash may have come between its rename and the sync of its name.
             sync_directory(path.parent)
             return digest

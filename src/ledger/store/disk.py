@@ -60,6 +60,27 @@ def write_durably(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
+def publish_durably(temporary: Path, path: Path) -> None:
+    """Give a file that somebody else has written its name, once its bytes are on the disk."""
+    fd = os.open(temporary, os.O_RDWR)
+    try:
+        sync_data(fd)
+    finally:
+        os.close(fd)
+    temporary.rename(path)
+    sync_directory(path.parent)
+
+
+def forget_pages(path: Path) -> None:
+    """Let the next read of a file come from the disk, where the system can be asked for that."""
+    if sys.platform == "linux":
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
+
+
 def write_cached(path: Path, data: bytes) -> None:
     """Publish a file by rename without syncing it, for what can be made again.
 

@@ -17,19 +17,30 @@ from typing import Self
 import msgspec
 from msgspec import UNSET
 
-from ledger.errors import DamagedLedger, DroppedBody, LostRace, NewerFormat, NoLedger, UnsyncedLog
-from ledger.events import LEDGER_RUN, NO_DIGEST, Event, LedgerRecovered, encode_event, event_digest
+from ledger.errors import DamagedLedger, DroppedBody, LostRace, NewerFormat, NoLedger, RunName, UnsyncedLog
+from ledger.events import (
+    LEDGER_RUN,
+    NO_DIGEST,
+    Event,
+    LedgerRecovered,
+    RetiredRun,
+    encode_event,
+    event_digest,
+)
 from ledger.frames import Cursor, Frame, encode_frame, parse_frame
 from ledger.heads import RunHead
 from ledger.redaction import dropped
 from ledger.stamps import Stamp
+from ledger.store.archive import Archive
 from ledger.store.bodies import Bodies
 from ledger.store.disk import boot_id, locked, sync_data, sync_directory, write_all, write_durably
 from ledger.store.marks import last_boot, read_durable, write_durable, write_heads
 from ledger.store.reader import LogReader, check_mark, damage_of
+from ledger.store.sealed import Seal
 from ledger.store.segments import SEGMENT_SIZE_BYTES, Break, Located, Place
 
 FORMAT = b"ledger/1\n"
+ARCHIVE_TIMEOUT_S = 30.0
 _DIRECTORIES = ("log", "bodies", "cache", "quarantine", "locks")
 
 
@@ -109,6 +120,8 @@ class LocalStore(LogReader):
             head = self._heads.runs.get(events[0].run)
             written = None if expected_v is None else self._retry(events, expected_v, head)
             if written is None:
+                if head is not None and head.retired:
+                    raise RunName(head.run, f"the run was retired by {head.retired}")
                 self._refuse_taken(events)
                 written = self._write(_stamped(events, head))
         self._sync(written[-1])
@@ -117,7 +130,7 @@ class LocalStore(LogReader):
     def _rewrite_unsynced(self) -> None:
         """Write what a failed sync left in doubt into a new segment, then let appends go on."""
         # Segments before the last one were synced when it was begun, whatever the mark still says.
-        begun = max(self.segments.firsts(), default=1) - 1
+        begun = max(self.segments.logged(), default=1) - 1
         confirmed = max(read_durable(self._durable_path).position, begun)
         place = self._beginning()
         try:
@@ -156,10 +169,13 @@ class LocalStore(LogReader):
         if self._heads.position < durable.position:
             reason = f"the log ends at position {self._heads.position}, {durable.position} was acknowledged"
             raise DamagedLedger("log", reason)
+        if self._has_newer_segment():
+            # Begun, and nothing in it yet: the archive closes a segment by beginning the next.
+            self._heads.place = Place(self.segments.logged()[-1], 0, self._heads.place.cursor)
 
     def _has_newer_segment(self) -> bool:
-        firsts = self.segments.firsts()
-        return bool(firsts) and firsts[-1] > self._heads.segment
+        logged = self.segments.logged()
+        return bool(logged) and logged[-1] > self._heads.segment
 
     def _recover(self, broken: Break) -> None:
         """Set aside the bytes of an append that was never acknowledged, then say so in the log."""
@@ -205,8 +221,7 @@ class LocalStore(LogReader):
         """Refuse a given id that another process was faster to use. The append lock is held."""
         for event in events:
             if event.request is not UNSET:
-                needle = b'"id":"%b"' % event.id.encode()
-                for frame in self.segments.containing(needle):
+                for frame in self.segments.named(event.id):
                     if frame.event.id == event.id:
                         raise LostRace(frame.event.run, frame.event.v, frame.event.v)
 
@@ -238,7 +253,11 @@ class LocalStore(LogReader):
 
     def _roll(self) -> None:
         """Close the last segment: its bytes and name are on the disk before the next one's first frame."""
-        self._sync_segments()
+        try:
+            self._sync_segments()
+        except OSError as error:
+            raise self._unsynced(error) from error
+        self._confirmed = self._heads.position
         self._heads.place = Place(self._heads.position + 1, 0, self._heads.place.cursor)
 
     def _segment_fd(self) -> int:
@@ -259,12 +278,69 @@ class LocalStore(LogReader):
         try:
             sync_data(self._segment_fd())
         except OSError as error:
-            # Linux tells a write error once and then shows the pages clean: every later opener
-            # must know that the bytes past `durable` may not be on the disk.
-            write_durably(self._unsynced_path, f"{error}\n".encode())
-            raise UnsyncedLog(self.segments.root, str(error)) from error
+            raise self._unsynced(error) from error
         self._confirmed = last.s
         write_durable(self._durable_path, Cursor(last.s, last.h))
+
+    def _unsynced(self, error: OSError) -> UnsyncedLog:
+        """Mark the log as one that the disk did not confirm, and return the error that says so."""
+        # Linux tells a write error once and then shows the pages clean: every later opener
+        # must know that the bytes past `durable` may not be on the disk.
+        write_durably(self._unsynced_path, f"{error}\n".encode())
+        return UnsyncedLog(self.segments.root, str(error))
+
+    # Sealing.
+
+    def archive(self) -> list[Seal]:
+        """Close the open segment, and seal every closed one that is not sealed yet.
+
+        Others append meanwhile: their next event begins a segment of its own.
+
+        Raises:
+            Busy: Another process is archiving.
+            DamagedLedger: A segment, or its copy, is not what was written. What was sealed before stays
+                so.
+            UnsyncedLog: The disk did not confirm the open segment.
+        """
+        with locked(self._archive_lock, ARCHIVE_TIMEOUT_S):
+            self._close_segment()
+            return list(Archive(self.segments).seal_closed())
+
+    def retire(self) -> list[Seal]:
+        """Take the frames of retired runs out of the sealed segments, as far as they are still there.
+
+        Returns:
+            The new seals; none where nothing was left to do.
+
+        Raises:
+            Busy: Another process is archiving.
+            DamagedLedger: A segment is not what was written. What was done before stays done.
+        """
+        retired = [head for head in self.heads().values() if head.retired]
+        runs = {head.run: RetiredRun(head.run, head.v, head.digest, head.at_ns) for head in retired}
+        position = max((head.position for head in retired), default=0)
+        with locked(self._archive_lock, ARCHIVE_TIMEOUT_S):
+            archive = Archive(self.segments)
+            # In order: what is left of a run is always its end, by which the fold knows it.
+            seals = (archive.retire(first, runs, position) for first in self.segments.sealed.firsts())
+            return [seal for seal in seals if seal is not None] if runs else []
+
+    def _close_segment(self) -> None:
+        """Begin a new segment, so that what is written can be sealed; the last one may be empty already."""
+        with locked(self.root / "locks" / "append"):
+            if self._unsynced_path.exists():
+                self._rewrite_unsynced()
+            self._catch_up()
+            cursor = self._heads.place.cursor
+            if self._heads.offset == 0:
+                return
+            self._roll()
+            self._segment_fd()
+        write_durable(self._durable_path, cursor)
+
+    @property
+    def _archive_lock(self) -> Path:
+        return self.root / "locks" / "archive"
 
 
 def _stamped(events: Sequence[Event], head: RunHead | None) -> list[Event]:

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import DamagedLedger
-from ledger.events import AnyEvent, event_digest
+from ledger.events import AnyEvent, RetentionApplied, event_digest
 from ledger.frames import Cursor, Frame
-from ledger.heads import RunHead, advance
+from ledger.heads import RunHead, advance, retire
 from ledger.store.disk import boot_id, sync_data, sync_directory
 from ledger.store.marks import Heads, read_durable, read_heads
 from ledger.store.segments import Break, Located, Place, Segments
@@ -46,9 +46,7 @@ class LogReader:
 
     def holds(self, place: Place) -> bool:
         """Return whether the log has the frame that a place follows, just before its offset."""
-        if place.offset == 0:
-            return place.cursor == Cursor()
-        return self.segments.line_before(place).startswith(b'{"h":"%b"' % place.cursor.hash.encode())
+        return self.segments.holds(place)
 
     def located(self) -> Iterator[tuple[int, Located]]:
         """Yield every confirmed frame from the beginning with its segment, for verification.
@@ -72,17 +70,21 @@ class LogReader:
         self.heads()
         return self._heads.position
 
-    def backward(self) -> Iterator[Frame]:
-        """Yield confirmed frames from the newest to the oldest; each hash is checked, the chain is not."""
+    def backward(self, run: str | None = None) -> Iterator[Frame]:
+        """Yield confirmed frames from the newest to the oldest; each hash is checked, the chain is not.
+
+        Args:
+            run: Frames of other runs may be left out.
+        """
         last = self.position()
-        for frame in self.segments.backward():
+        for frame in self.segments.backward(run):
             if frame.s <= last:
                 yield frame
 
     def find(self, id_: str) -> AnyEvent | None:
         """Return the confirmed event of an id, None where no event has it."""
         last = self.position()
-        for frame in self.segments.containing(b'"id":"%b"' % id_.encode()):
+        for frame in self.segments.named(id_):
             event = frame.event
             if frame.s <= last and event.id == id_:
                 return event
@@ -143,7 +145,7 @@ class LogReader:
 
     def _sync_segments(self) -> None:
         """Sync the last segment and the log's names; earlier segments were synced when they were closed."""
-        fd = os.open(self.segments.path(self.segments.firsts()[-1]), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(self.segments.path(self.segments.logged()[-1]), os.O_RDONLY | os.O_CLOEXEC)
         try:
             sync_data(fd)
         finally:
@@ -159,6 +161,8 @@ class LogReader:
                 raise DamagedLedger(f"position {frame.s}", f"not an event: {error}") from error
             head = self._heads.runs.get(event.run)
             self._heads.runs[event.run] = advance(head, event, event_digest(frame.e), frame.s)
+            if isinstance(event, RetentionApplied):
+                retire(self._heads.runs, event, frame.s)
         self._heads.place = place
 
     @property

@@ -13,8 +13,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.errors import DamagedLedger
 from ledger.frames import BadFrame, Cursor, Frame, parse_frame
 from ledger.store.disk import write_durably
+from ledger.store.sealed import Sealed
 
 SEGMENT_SIZE_BYTES = 64 << 20
 """A segment that has grown past this is closed before the next append."""
@@ -54,13 +56,19 @@ class Break(Exception):
 
 
 class Segments:
-    """The segment files of one log directory."""
+    """The segments of one log directory, sealed or not."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.sealed = Sealed(root.parent / "sealed")
 
     def firsts(self) -> list[int]:
         """Return the first position of every segment, in order."""
+        # In this order: a segment that is being sealed has its seal before its file here goes.
+        return sorted({*self.logged(), *self.sealed.firsts()})
+
+    def logged(self) -> list[int]:
+        """Return the first position of every segment that has its file in the log, the open one last."""
         names = (name for name in os.listdir(self.root) if name.endswith(".jsonl"))
         return sorted(int(name[:-6]) for name in names if name[:-6].isdecimal())
 
@@ -84,8 +92,10 @@ class Segments:
                     reason = f"the segment of position {first} follows position {place.cursor.position}"
                     raise Break(place, reason, b"", short=False, witness=first - 1)
                 place = Place(first, 0, place.cursor)
+            if following == place.cursor.position + 1:
+                continue
             try:
-                for group, behind in self._groups_of(place, following):
+                for group, behind in self.groups_of(place, following):
                     place = behind
                     yield group, place
             except Break as broken:
@@ -95,10 +105,22 @@ class Segments:
                 witness = max(broken.witness, following - 1)
                 raise Break(place, broken.reason, broken.rest, short=False, witness=witness) from broken
 
-    def _groups_of(self, start: Place, following: int | None) -> Iterator[tuple[list[Located], Place]]:
-        with self.path(start.segment).open("rb") as file:
-            file.seek(start.offset)
-            data = file.read()
+    def groups_of(self, start: Place, following: int | None) -> Iterator[tuple[list[Located], Place]]:
+        """Yield the whole groups of one segment after ``start``, up to the position where the next begins.
+
+        Of a sealed segment a group has the frames that retention left; it may be empty.
+
+        Raises:
+            Break: Bytes do not go on; all groups before were yielded.
+            DamagedLedger: A sealed segment is not what was written.
+        """
+        try:
+            with self.path(start.segment).open("rb") as file:
+                file.seek(start.offset)
+                data = file.read()
+        except FileNotFoundError:
+            yield from self._sealed_groups(start)
+            return
         group: list[Located] = []
         place, cursor, at = start, start.cursor, 0
         while at < len(data) and cursor.position + 1 != following:
@@ -125,6 +147,22 @@ class Segments:
             rest = data[place.offset - start.offset :]
             raise Break(place, "the last group is not whole", rest, short=True, witness=0)
 
+    def _sealed_groups(self, start: Place) -> Iterator[tuple[list[Located], Place]]:
+        seal = self.sealed.seal(start.segment)
+        cursor = start.cursor
+        if start.offset == 0 and cursor.hash != seal.follows:
+            raise DamagedLedger(f"sealed/{seal.parquet}", "it does not follow the segment before it")
+        group: list[Located] = []
+        for row in self.sealed.rows(start.segment, cursor.position):
+            cursor, frame = self.sealed.follow(seal, cursor, row)
+            if frame is not None and row.line is not None:
+                group.append(Located(frame, row.line, row.ends_at))
+            if row.n == 0:
+                yield group, Place(start.segment, row.ends_at, cursor)
+                group = []
+        if cursor != Cursor(seal.last, seal.hash) or group:
+            raise DamagedLedger(f"sealed/{seal.parquet}", f"it ends at position {cursor.position}")
+
     def rewrite(self, place: Place) -> None:
         """Write the whole groups past ``place`` into a segment of their own, which follows it.
 
@@ -144,12 +182,26 @@ class Segments:
             pass
         write_durably(self.path(place.cursor.position + 1), b"".join(lines))
 
+    def holds(self, place: Place) -> bool:
+        """Return whether the log has the frame that a place follows, just before its offset."""
+        if place.offset == 0:
+            return place.cursor == Cursor()
+        if self.line_before(place).startswith(b'{"h":"%b"' % place.cursor.hash.encode()):
+            return True
+        return not self.path(place.segment).exists() and self.sealed.holds(
+            place.segment, place.offset, place.cursor
+        )
+
     def line_before(self, place: Place) -> bytes:
         """Return the line that ends at a place, without its line feed; "" where none does."""
-        path, size = self.path(place.segment), _CHUNK_SIZE_BYTES
-        if not path.exists() or path.stat().st_size < place.offset:
+        size = _CHUNK_SIZE_BYTES
+        try:
+            file = self.path(place.segment).open("rb")
+        except FileNotFoundError:
             return b""
-        with path.open("rb") as file:
+        with file:
+            if os.fstat(file.fileno()).st_size < place.offset:
+                return b""
             while True:
                 start = max(0, place.offset - size)
                 file.seek(start)
@@ -161,10 +213,15 @@ class Segments:
                     return data[begin:-1]
                 size *= 8
 
-    def containing(self, text: bytes) -> Iterator[Frame]:
-        """Yield the intact frames whose lines contain ``text``, from the newest segment to the oldest."""
+    def named(self, id_: str) -> Iterator[Frame]:
+        """Yield the intact frames whose events may have an id, from the newest segment to the oldest."""
+        text = b'"id":"%b"' % id_.encode()
         for first in reversed(self.firsts()):
-            data = self.path(first).read_bytes()
+            try:
+                data = self.path(first).read_bytes()
+            except FileNotFoundError:
+                yield from self._sealed_named(first, id_, text)
+                continue
             at = data.find(text)
             while at >= 0:
                 end = data.find(b"\n", at)
@@ -172,11 +229,21 @@ class Segments:
                     yield parse_frame(data[data.rfind(b"\n", 0, at) + 1 : end])
                 at = data.find(text, max(end, at + 1))
 
-    def backward(self) -> Iterator[Frame]:
-        """Yield intact frames from the end of the log to its start, the chain unchecked."""
+    def _sealed_named(self, first: int, id_: str, text: bytes) -> Iterator[Frame]:
+        seal = self.sealed.seal(first)
+        if seal.min_id <= id_ <= seal.max_id:
+            lines = (row.line for row in self.sealed.backward(first))
+            yield from (parse_frame(line) for line in lines if line is not None and text in line)
+
+    def backward(self, run: str | None = None) -> Iterator[Frame]:
+        """Yield intact frames from the end of the log to its start, the chain unchecked.
+
+        Args:
+            run: Frames of other runs may be left out.
+        """
         following = 0
         for first in reversed(self.firsts()):
-            for line in reversed(self.path(first).read_bytes().split(b"\n")):
+            for line in self._lines_backward(first, run):
                 try:
                     frame = parse_frame(line)
                 except BadFrame:
@@ -184,6 +251,18 @@ class Segments:
                 if not following or frame.s < following:
                     yield frame
             following = first
+
+    def _lines_backward(self, first: int, run: str | None) -> Iterator[bytes]:
+        try:
+            lines = self.path(first).read_bytes().split(b"\n")
+        except FileNotFoundError:
+            for row in self.sealed.backward(first, run):
+                if row.line is not None:
+                    yield row.line
+            return
+        # Another writer's JSON may have white space, but a run's name stands in it as it is.
+        named = b'"%b"' % (run or "").encode()
+        yield from (line for line in reversed(lines) if run is None or named in line)
 
 
 def _witness(rest: bytes) -> int:
