@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.rebasing import Rebased
     from ledger.operations.redacting import Redacted
+    from ledger.operations.retention import Retention
     from ledger.operations.series import Trial
     from ledger.operations.verdicts import Gated
+    from ledger.store.sealed import Seal
     from patches.canonicalization import Plan
 
 
@@ -316,6 +318,30 @@ class Ledger(LedgerReader):
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""
         workspace = self._asking(RunFinished, "run finish", waive=waive, abandon=abandon)
         return runs.finish(workspace, waive=waive, abandon=abandon)
+
+    def archive(self) -> list[Seal]:
+        """Close the open segment of the log, and seal every closed one. See `LocalStore.archive`.
+
+        Raises:
+            NoLedger: Nothing was ever recorded here.
+        """
+        return self.store.archive()
+
+    def collect(self, keep_ns: int, *, apply: bool = False) -> Retention:
+        """Take finished runs out of the ledger whose last event is older. See `operations.retention`.
+
+        Args:
+            keep_ns: The age up to which runs are kept, in nanoseconds.
+            apply: Do it; otherwise only say what would go.
+
+        Raises:
+            NoLedger: Nothing was ever recorded here.
+        """
+        from ledger.operations import retention
+
+        workspace = Workspace(self.repository, self.store, self._stamp)
+        take = retention.apply_retention if apply else retention.plan_retention
+        return take(workspace, self._stamp.clock() - keep_ns)
 
 
 class Run:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from ledger.drift import Drift, list_drift
-from ledger.gates.configuration import Configuration
+from ledger.gates.configuration import Configuration, Storage
 from ledger.gates.documents import InvalidConfiguration
 from ledger.gates.weakening import Change, list_changes, list_weakenings
 from ledger.heads import RunHead
 from ledger.history import History, StateAt
 from ledger.operations.notes import notes_on
 from ledger.repository import Repository
+from ledger.store.usage import Usage, measure_usage
 from ledger.workspace import Workspace, configuration_of
 
 
@@ -25,6 +26,7 @@ class Status(Struct, frozen=True):
     accepted yet; ``notes`` what has to be said beside every verdict; ``tickets`` the gates that have an
     open one, ``questions`` the events of errors that nobody answered. ``configuration`` says how the
     configuration differs from the policy in force, or why it cannot be read ("" where it is the policy).
+    ``usage`` is what the ledger takes of the disk, and ``storage`` from where on that is worth a warning.
     """
 
     run: RunHead | None
@@ -38,6 +40,13 @@ class Status(Struct, frozen=True):
     questions: tuple[str, ...] = ()
     configuration: str = ""
     head_moved: bool = False
+    usage: Usage = Usage()
+    storage: Storage = Storage()
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the ledger takes more than the configuration finds good."""
+        return self.usage.size_bytes > self.storage.warn_size_mb << 20
 
 
 def read_status(repository: Repository, workspace: Workspace | None) -> Status:
@@ -50,9 +59,12 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
     head = None if workspace is None else workspace.open_run()
     now = repository.head()
     candidate = now.tree if head is None else head.tree
+    usage = measure_usage(repository.ledger_dir)
     drift = () if repository.work_dir is None else tuple(list_drift(repository, candidate))
     if workspace is None or head is None:
-        return Status(head, candidate, now.commit, drift, pending=False)
+        return Status(
+            head, candidate, now.commit, drift, pending=False, usage=usage, storage=_storage(repository)
+        )
     history = History.of(workspace.run_events(head.run))
     return Status(
         head,
@@ -66,7 +78,17 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         tuple(event.reference for event in history.questions.values()),
         _compare_configuration(repository, history),
         now.commit not in (None, head.commit) and now.tree not in history.trees,
+        usage,
+        _storage(repository),
     )
+
+
+def _storage(repository: Repository) -> Storage:
+    """Return what the configuration says of storage; the default where it cannot be read, said elsewhere."""
+    try:
+        return configuration_of(repository).storage
+    except InvalidConfiguration:
+        return Storage()
 
 
 def policy_in_force(repository: Repository, workspace: Workspace | None) -> Configuration:
@@ -79,7 +101,12 @@ def policy_in_force(repository: Repository, workspace: Workspace | None) -> Conf
     if workspace is not None and head is not None:
         present = History.of(workspace.run_events(head.run)).policy_set
         if present is not None:
-            return Configuration(profile=present.profile, profiles=present.profiles, source=present.source)
+            return Configuration(
+                profile=present.profile,
+                profiles=present.profiles,
+                source=present.source,
+                storage=_storage(repository),
+            )
     return configuration_of(repository)
 
 

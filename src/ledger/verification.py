@@ -5,20 +5,23 @@ Reads only. Damage ends the check of what depends on it, and everything else goe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import pygit2
 
 from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch, UnknownKind
 from ledger.events import NO_DIGEST, AnyEvent, RunFinished, RunStarted, TreeEvent, event_digest
 from ledger.findings import Finding
+from ledger.heads import RunHead
 from ledger.history import History
 from ledger.projections.refs import RunRef
 from ledger.redaction import bodies_of
 from ledger.replay import replay
 from ledger.repository import Repository
 from ledger.state import fold_state, tree_oid
+from ledger.store.columns import RetiredRows, check_columns, retired_rows
 from ledger.store.local import LocalStore
+from ledger.store.sealed import Sealed
 from ledger.witnesses import Witnesses
 from patches.errors import PatchError
 from patches.objects import Objects
@@ -28,7 +31,9 @@ def verify(store: LocalStore, repository: Repository, witnesses: Witnesses) -> I
     """Yield a finding for the log, for the bodies, each run's state, replay and ref, and for checkpoints."""
     runs: dict[str, list[AnyEvent]] = {}
     hashes = witnesses.positions()
-    yield _check_log(store, runs, hashes)
+    retired = _retired(store)
+    yield _check_log(store, runs, hashes, retired)
+    yield from _check_sealed(store, retired)
     yield _check_bodies(store, runs)
     for run, events in runs.items():
         if isinstance(events[0], RunStarted):
@@ -36,7 +41,17 @@ def verify(store: LocalStore, repository: Repository, witnesses: Witnesses) -> I
     yield from witnesses.findings(hashes, sum(map(len, runs.values())))
 
 
-def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]], hashes: dict[int, str]) -> Finding:
+def _retired(store: LocalStore) -> dict[str, RunHead]:
+    """Return the runs that retention took; none where the log is damaged, which its own check says."""
+    try:
+        return {run: head for run, head in store.heads().items() if head.retired}
+    except DamagedLedger:
+        return {}
+
+
+def _check_log(
+    store: LocalStore, runs: dict[str, list[AnyEvent]], hashes: dict[int, str], retired: Collection[str] = ()
+) -> Finding:
     """Check the chain of frames and each run's own chain, collecting the events by run.
 
     ``hashes`` gets the hash of the frame at each of its positions that is intact.
@@ -46,6 +61,8 @@ def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]], hashes: dict[
     try:
         for frame in store.frames():
             place, event = f"position {frame.s}", frame.event
+            if event.run in retired:
+                continue  # What is left of it: the next `ledger gc` takes it.
             events = runs.setdefault(event.run, [])
             if event.v != len(events) + 1:
                 raise DamagedLedger(place, f"version {event.v} of run {event.run} follows {len(events)}")
@@ -61,6 +78,37 @@ def _check_log(store: LocalStore, runs: dict[str, list[AnyEvent]], hashes: dict[
     except ValueError as error:
         return Finding("damaged", "log", f"{place}: {error}; the {count} events before are intact")
     return Finding("ok", "log", f"{count} events, every hash and every run's own chain")
+
+
+def _check_sealed(store: LocalStore, retired: Mapping[str, RunHead]) -> Iterator[Finding]:
+    """Check every sealed segment by itself: seal, file, chain, columns, and what retention left."""
+    # Anew, so that every byte is read from the disk.
+    sealed, events = Sealed(store.segments.sealed.root), 0
+    gone: dict[str, RetiredRows] = {}
+    firsts = sealed.firsts()
+    for first in firsts:
+        try:
+            seal = sealed.seal(first)
+            sealed.prove(seal)
+            check_columns(sealed, seal)
+            for rows in retired_rows(sealed, seal):
+                gone[rows.run] = rows.after(gone.get(rows.run))
+        except DamagedLedger as error:
+            yield Finding("damaged", "sealed", str(error))
+            return
+        events += seal.last - seal.first + 1
+    if firsts:
+        yield Finding("ok", "sealed", f"{len(firsts)} segments, {events} events: seals, chain and columns")
+    for run, rows in gone.items():
+        head = retired.get(run)
+        if head is None or rows.last_v > head.v or (rows.last_v == head.v and rows.digest != head.digest):
+            yield Finding(
+                "damaged", "sealed", f"run {run}: its events are gone, and no retention names it so"
+            )
+    if gone:
+        count, names = sum(rows.number for rows in gone.values()), {head.retired for head in retired.values()}
+        what = f"{count} events of {len(gone)} runs were retired by {', '.join(sorted(names))}"
+        yield Finding("unproved", "retention", f"{what}: what they said cannot be checked any more")
 
 
 def _check_bodies(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:

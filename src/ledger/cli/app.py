@@ -28,6 +28,7 @@ _MODULES = {
     "ledger.cli.asking": ("error", "questions", "answer", "retire"),
     "ledger.cli.running": ("run", "commit"),
     "ledger.cli.redaction": ("redact",),
+    "ledger.cli.archiving": ("archive", "gc"),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
     "ledger.cli.proving": ("verify", "checkpoint"),
 }

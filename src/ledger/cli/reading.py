@@ -64,6 +64,8 @@ def status(style: str) -> None:
         "configuration": found.configuration or None,
         "notes": found.notes,
         "head_moved": found.head_moved,
+        "size_bytes": found.usage.size_bytes,
+        "closed_segments": found.usage.waiting,
     }
     if style != "table":
         write_record(record, style)
@@ -84,6 +86,17 @@ def status(style: str) -> None:
             click.echo(f"  {line}")
     else:
         click.echo("the work tree is the candidate tree")
+    _echo_usage(found)
+
+
+def _echo_usage(found: Status) -> None:
+    """Print what is worth knowing of the ledger's place on the disk."""
+    if found.usage.waiting:
+        click.echo(f"{count_of(found.usage.waiting, 'closed segment')} to seal (`ledger archive`)")
+    if found.too_large:
+        size = f"{found.usage.size_bytes / (1 << 20):.0f} MiB"
+        limit = f"storage.warn-size-mb = {found.storage.warn_size_mb}"
+        click.echo(f"warning: the ledger takes {size} ({limit}): `ledger archive`, `ledger gc --keep 90d`")
 
 
 def _echo_standing(found: Status) -> None:
@@ -161,6 +174,8 @@ def _summary(event: AnyEvent) -> str:
             said = f"commit {event.commit[:12]} is the state at {event.state_v}"
         case events.RunFinished():
             said = f"{'final, ' if event.final else ''}tree {event.tree[:12]}"
+        case events.RetentionApplied():
+            said = f"{count_of(len(event.runs), 'run')} retired: {', '.join(run.run for run in event.runs)}"
         case events.LedgerRecovered():
             said = f"{event.size_bytes} bytes of an unfinished append set aside"
         case events.BodyDropped():

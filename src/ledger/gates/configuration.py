@@ -27,7 +27,7 @@ from ledger.gates.defaults import (
     has_metric,
     metrics_of,
 )
-from ledger.gates.documents import TEXT, Document, InvalidConfiguration, Key, nearest, parse_document
+from ledger.gates.documents import COUNT, TEXT, Document, InvalidConfiguration, Key, nearest, parse_document
 from ledger.gates.tables import (
     RULE_KEYS,
     STEP_KEYS,
@@ -52,6 +52,13 @@ __all__ = [
 ]
 
 
+class Storage(Struct, frozen=True):
+    """What the configuration says of the ledger's place on the disk, whatever the profile."""
+
+    warn_size_mb: int = 1024
+    """`ledger status` warns where the ledger takes more MiB."""
+
+
 class Configuration(Struct, frozen=True, kw_only=True):
     """What `ledger.events.PolicySet` records: the profiles by name, which of them counts, and where from.
 
@@ -61,6 +68,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     profile: str
     profiles: dict[str, Policy]
     source: str = ""
+    storage: Storage = Storage()
 
     @property
     def policy(self) -> Policy:
@@ -262,7 +270,7 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
     document = parse_document(ledger_toml, pyproject)
     if document is None:
         return Configuration(profile="dev", profiles={name: default_policy(name) for name in DEFAULT_MODES})
-    shared = parse_layer(document, (), {"profile": TEXT, "profiles": anything})
+    shared = parse_layer(document, (), {"profile": TEXT, "profiles": anything, "storage": anything})
     layers = {
         name: parse_layer(document, ("profiles", name), {"extends": TEXT})
         for name in document.names(("profiles",))
@@ -275,7 +283,15 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
     if shared.profile not in profiles:
         reason = f"there is no profile {shared.profile}{nearest(shared.profile, profiles)}"
         raise document.fault(("profile",), reason, tuple(profiles))
-    return Configuration(profile=shared.profile, profiles=profiles, source=document.file)
+    return Configuration(
+        profile=shared.profile, profiles=profiles, source=document.file, storage=_storage(document)
+    )
+
+
+def _storage(document: Document) -> Storage:
+    if not list(document.names(("storage",))):
+        return Storage()
+    return Storage(**fields_of(document.parse(("storage",), {"warn-size-mb": COUNT})))
 
 
 def _chain(document: Document, layers: Mapping[str, Layer], name: str) -> list[str]:
@@ -316,7 +332,10 @@ def encode_policy(configuration: Configuration) -> str:
     import tomlkit
 
     tables = {name: encode_profile(policy) for name, policy in configuration.profiles.items()}
-    shared: dict[str, Any] = {"profile": configuration.profile}
+    shared: dict[str, Any] = {
+        "profile": configuration.profile,
+        "storage": {"warn-size-mb": configuration.storage.warn_size_mb},
+    }
     own: dict[str, dict[str, Any]] = {name: _extends(configuration, name) for name in tables}
     for section in (each for each in tables["dev"] if each != "gates"):
         values = [table[section] for table in tables.values()]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import pygit2
 
@@ -106,6 +107,23 @@ class RunRef:
         tree = tree_after(event)
         assert tree is not None
         return self._git.create_commit(None, who, who, message, tree, [p for p in parents if p is not None])
+
+
+def remove_refs(repository: Repository, runs: Iterable[str]) -> None:
+    """Remove the refs of runs that are gone; Git keeps their commits until its own next collection.
+
+    Raises:
+        OSError, pygit2.GitError: A ref could not be removed; those before are gone.
+    """
+    for run in runs:
+        ref = RunRef(repository, run)
+        for name in (ref.name, ref.accepted_name):
+            # Loose first, without libgit2's lock file, which a kill would leave; then one that is packed.
+            (repository.common_dir / name).unlink(missing_ok=True)
+            if repository.git.references.get(name) is not None:
+                repository.git.references.delete(name)
+        with suppress(OSError):
+            (repository.common_dir / f"refs/ledger/{run}").rmdir()
 
 
 def _version(commit: pygit2.Commit) -> int | None:

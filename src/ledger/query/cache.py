@@ -230,6 +230,12 @@ def _lineage(connection: DuckDBPyConnection, follows: str) -> str:
     return digest.hexdigest()[:16]
 
 
+def remove_files(store: LocalStore) -> None:
+    """Remove every cache file: they hold rows of events that are no more. Who has one open keeps it."""
+    for path in (store.root / "cache" / "columns").glob("*.duckdb"):
+        path.unlink(missing_ok=True)
+
+
 _ORDER = {"base_file": "order by tree, path_id"}
 
 

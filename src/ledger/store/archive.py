@@ -49,7 +49,7 @@ class Archive:
         """
         self._root.mkdir(exist_ok=True)
         sync_directory(self._root.parent)
-        self._sweep()
+        self.sweep()
         cursor = Cursor()
         for first, following in pairwise(self._segments.firsts()):
             path = self._segments.path(first)
@@ -123,7 +123,7 @@ class Archive:
             seal = msgspec.structs.replace(old, retention=retention)
             seal = self._publish(duckdb, seal, f"{first:020d}-{retention}.parquet")
         write_durably(self._sealed.seal_path(first), encode_seal(seal))
-        # A crash here leaves the old file, which no seal names any more; `remove_strays` takes it.
+        # A crash here leaves the old file, which no seal names any more; `sweep` takes it.
         (self._root / old.parquet).unlink(missing_ok=True)
         sync_directory(self._root)
         return seal
@@ -163,11 +163,11 @@ class Archive:
         forget_pages(self._root / seal.parquet)
         Sealed(self._root).prove(seal)
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove what a crash has left: our files that are neither seals nor named by one."""
         seals = [self._sealed.seal(first) for first in self._sealed.firsts()]
         named = {name for seal in seals for name in (seal.parquet, self._sealed.seal_path(seal.first).name)}
-        for name in os.listdir(self._root):
+        for name in os.listdir(self._root) if self._root.exists() else ():
             if _OURS.fullmatch(name) and name not in named:
                 (self._root / name).unlink()
 

@@ -56,6 +56,13 @@ class Bodies:
             raise DamagedLedger(f"bodies/{digest[:2]}/{digest}", "the body's bytes are not what was written")
         return data
 
+    def size_bytes(self, digest: str) -> int | None:
+        """Return the size of a body, None where there is none."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def traces(self, digest: str) -> list[Path]:
         """Return the files that hold a body: its own, and what a crash left of writing it."""
         directory = self.root / digest[:2]
@@ -66,6 +73,14 @@ class Bodies:
         for path in self.traces(digest):
             path.unlink(missing_ok=True)
         sync_directory(self.root / digest[:2])
+
+    def remove_old(self, digest: str, before_ns: int) -> bool:
+        """Delete a body that nobody has written since a moment, and return whether it is gone."""
+        path = self.path(digest)
+        if path.stat().st_mtime_ns >= before_ns:
+            return False
+        path.unlink()
+        return True
 
     def digests(self) -> Iterator[str]:
         """Yield the name of every stored body, in order."""

@@ -5,7 +5,7 @@ See: ``docs/format.md``, "Sealed segments".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.errors import DamagedLedger
 from ledger.store.sealed import Seal, Sealed
@@ -70,7 +70,7 @@ def retire_rows(duckdb: DuckDBPyConnection, runs: list[str]) -> None:
 
 
 def check_columns(sealed: Sealed, seal: Seal) -> None:
-    """Check every column of a sealed segment against the frames.
+    """Check every column of a sealed segment against the frames, and the seal's bounds against those.
 
     Raises:
         DamagedLedger: A column says something else than its frame, or a retired row more than it may.
@@ -99,6 +99,35 @@ def check_columns(sealed: Sealed, seal: Seal) -> None:
         raise DamagedLedger(
             f"sealed/{seal.parquet}, position {found[0][0]}", "its columns are not its frame's"
         )
+    sql = "select min(id)::varchar, max(id)::varchar, min(at_ns), max(at_ns) from read_parquet(?)"
+    bounds = [value or None for value in sealed.connection.execute(sql, [path]).fetchall()[0]]
+    if bounds != [value or None for value in (seal.min_id, seal.max_id, seal.min_at_ns, seal.max_at_ns)]:
+        raise DamagedLedger(
+            f"sealed/{seal.first:020d}.seal", "its frames have other ids or times than it says"
+        )
+
+
+class RetiredRows(NamedTuple):
+    """The rows of a retired run: how many, the last one's version and the digest that its event had."""
+
+    run: str
+    number: int
+    last_v: int
+    digest: str
+
+    def after(self, before: RetiredRows | None) -> RetiredRows:
+        """Return these rows together with those of earlier segments."""
+        return self if before is None else self._replace(number=self.number + before.number)
+
+
+def retired_rows(sealed: Sealed, seal: Seal) -> list[RetiredRows]:
+    """Return what is left of retired runs in a sealed segment."""
+    found = sealed.connection.execute(
+        "select run, count(*), max(v), arg_max(digest, v) from read_parquet(?) "
+        "where frame is null group by run order by run",
+        [str(sealed.check(seal))],
+    ).fetchall()
+    return [RetiredRows(*row) for row in found]
 
 
 def _texts(line: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -306,6 +307,13 @@ class LocalStore(LogReader):
             self._close_segment()
             return list(Archive(self.segments).seal_closed())
 
+    def unsealed(self) -> list[tuple[int, int, int]]:
+        """Return what an archive would seal: first position, number of events, and size in bytes."""
+        logged, end = self.segments.logged(), self.position() + 1
+        sizes = [self.segments.path(first).stat().st_size for first in logged]
+        counts = [following - first for first, following in pairwise([*logged, end])]
+        return [found for found in zip(logged, counts, sizes, strict=True) if found[1]]
+
     def retire(self) -> list[Seal]:
         """Take the frames of retired runs out of the sealed segments, as far as they are still there.
 
@@ -321,6 +329,7 @@ class LocalStore(LogReader):
         position = max((head.position for head in retired), default=0)
         with locked(self._archive_lock, ARCHIVE_TIMEOUT_S):
             archive = Archive(self.segments)
+            archive.sweep()
             # In order: what is left of a run is always its end, by which the fold knows it.
             seals = (archive.retire(first, runs, position) for first in self.segments.sealed.firsts())
             return [seal for seal in seals if seal is not None] if runs else []
