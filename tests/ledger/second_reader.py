@@ -15,6 +15,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
+
 ZEROS = "0" * 64
 Event = dict[str, Any]
 Files = dict[bytes, tuple[str, str]]
@@ -63,20 +65,40 @@ def parse_line(line: bytes, position: int, before: str) -> Found | None:
     return Found(frame["s"], frame["h"], frame["n"], frame["w"], frame["e"], stored)
 
 
+def read_sealed(root: Path, first: int) -> list[bytes | Found]:
+    """See "Sealed segments": each frame's line, or what is left of a retired frame."""
+    data = (root / "sealed" / f"{first:020d}.seal").read_bytes()
+    seal = json.loads(data)
+    file = root / "sealed" / seal["parquet"]
+    if seal["h"] != sha256(b"ledger-seal/1\n" + data[72:-1]) or seal["first"] != first:
+        raise Damage(f"the seal of {first}")
+    if sha256(file.read_bytes()) != seal["parquet_sha256"]:
+        raise Damage(file.name)
+    columns = "position, hash, n, w, frame"
+    rows = duckdb.execute(f"select {columns} from read_parquet(?) order by position", [str(file)]).fetchall()
+    return [Found(s, h, n, w, {}, b"") if line is None else line for s, h, n, w, line in rows]
+
+
+def read_segment(root: Path, first: int) -> list[bytes | Found]:
+    path = root / "log" / f"{first:020d}.jsonl"
+    return [*path.read_bytes().split(b"\n")[:-1]] if path.exists() else read_sealed(root, first)
+
+
 def read_frames(root: Path) -> list[Found]:
     """See "What a reader may consume", with what `durable` confirms; raise where it is damage."""
     if (root / "FORMAT").read_bytes() != b"ledger/1\n":
         raise Damage("another format")
     durable, durable_hash = read_durable(root)
-    paths = sorted((root / "log").glob("[0-9]*.jsonl"), key=lambda path: int(path.stem))
+    firsts = sorted({int(p.stem) for p in (*root.glob("log/[0-9]*.jsonl"), *root.glob("sealed/*.seal"))})
     taken: list[Found] = []
-    for path, following in zip(paths, [int(path.stem) for path in paths[1:]] + [0], strict=True):
-        if int(path.stem) != len(taken) + 1:
-            raise Damage(f"{path.name} follows position {len(taken)}")
+    for first, following in zip(firsts, [*firsts[1:], 0], strict=True):
+        if first != len(taken) + 1:
+            raise Damage(f"segment {first} follows position {len(taken)}")
         group: list[Found] = []
-        for line in path.read_bytes().split(b"\n")[:-1]:
+        for line in read_segment(root, first):
             before = group[-1] if group else taken[-1] if taken else None
-            found = parse_line(line, len(taken) + len(group) + 1, before.h if before else ZEROS)
+            position, hash_before = len(taken) + len(group) + 1, before.h if before else ZEROS
+            found = parse_line(line, position, hash_before) if isinstance(line, bytes) else line
             if found is None or (group and found.n != group[-1].n - 1) or found.s == following:
                 break
             group.append(found)
@@ -84,7 +106,7 @@ def read_frames(root: Path) -> list[Found]:
                 taken, group = taken + group, []
     if len(taken) < durable or (durable and taken[durable - 1].h != durable_hash):
         raise Damage(f"position {durable} was acknowledged")
-    return taken
+    return [found for found in taken if found.event]
 
 
 def check_runs(frames: list[Found]) -> dict[str, list[Event]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ import msgspec
 from ledger.errors import DamagedLedger
 from ledger.events import RetiredRun
 from ledger.frames import Cursor
-from ledger.store.columns import create_rows, retire_rows
+from ledger.store.columns import check_columns, create_rows, retire_rows
 from ledger.store.disk import forget_pages, publish_durably, sync_directory, write_durably
 from ledger.store.sealed import BATCH_ROWS, Seal, Sealed, encode_seal
 from ledger.store.segments import Break, Place, Segments
@@ -137,9 +137,9 @@ class Archive:
             f"copy (from rows order by position) to '{quoted}' "
             f"(format parquet, compression zstd, row_group_size {BATCH_ROWS})"
         )
+        with temporary.open("rb") as file:
+            digest = file_digest(file, sha256).hexdigest()
         publish_durably(temporary, path)
-        forget_pages(path)
-        data = path.read_bytes()
         min_id, max_id, min_at_ns, max_at_ns, retired = duckdb.execute(
             "select min(id)::varchar, max(id)::varchar, min(at_ns), max(at_ns), "
             "count(*) filter (frame is null) from rows"
@@ -147,8 +147,8 @@ class Archive:
         seal = msgspec.structs.replace(
             seal,
             parquet=name,
-            parquet_sha256=sha256(data).hexdigest(),
-            parquet_size_bytes=len(data),
+            parquet_sha256=digest,
+            parquet_size_bytes=path.stat().st_size,
             min_id=min_id or "",
             max_id=max_id or "",
             min_at_ns=min_at_ns or 0,
@@ -161,7 +161,9 @@ class Archive:
     def _reread(self, seal: Seal) -> None:
         """Read a copy back from the disk: only then may go what it is a copy of."""
         forget_pages(self._root / seal.parquet)
-        Sealed(self._root).prove(seal)
+        sealed = Sealed(self._root)
+        sealed.prove(seal)
+        check_columns(sealed, seal)
 
     def sweep(self) -> None:
         """Remove what a crash has left: our files that are neither seals nor named by one."""

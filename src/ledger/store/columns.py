@@ -75,12 +75,12 @@ def check_columns(sealed: Sealed, seal: Seal) -> None:
     Raises:
         DamagedLedger: A column says something else than its frame, or a retired row more than it may.
     """
-    path = str(sealed.check(seal))
     stored = ", ".join(FIELDS)
     beside = " or ".join(f"{name} is not null" for name in LOST)
-    found = sealed.connection.execute(
+    found = sealed.query(
+        seal,
         f"""
-        with rows as (from read_parquet(?)),
+        with rows as (from read_parquet($file)),
         said as (
             select position as at_position, row({stored}) as stored, row({", ".join(_values())}) as computed
             from (
@@ -93,14 +93,13 @@ def check_columns(sealed: Sealed, seal: Seal) -> None:
         where (frame is null) = (digest is null) or (frame is null and ({beside}))
         order by 1 limit 1
         """,
-        [path],
-    ).fetchall()
+    )
     if found:
         raise DamagedLedger(
             f"sealed/{seal.parquet}, position {found[0][0]}", "its columns are not its frame's"
         )
-    sql = "select min(id)::varchar, max(id)::varchar, min(at_ns), max(at_ns) from read_parquet(?)"
-    bounds = [value or None for value in sealed.connection.execute(sql, [path]).fetchall()[0]]
+    sql = "select min(id)::varchar, max(id)::varchar, min(at_ns), max(at_ns) from read_parquet($file)"
+    bounds = [value or None for value in sealed.query(seal, sql)[0]]
     if bounds != [value or None for value in (seal.min_id, seal.max_id, seal.min_at_ns, seal.max_at_ns)]:
         raise DamagedLedger(
             f"sealed/{seal.first:020d}.seal", "its frames have other ids or times than it says"
@@ -122,12 +121,11 @@ class RetiredRows(NamedTuple):
 
 def retired_rows(sealed: Sealed, seal: Seal) -> list[RetiredRows]:
     """Return what is left of retired runs in a sealed segment."""
-    found = sealed.connection.execute(
-        "select run, count(*), max(v), arg_max(digest, v) from read_parquet(?) "
-        "where frame is null group by run order by run",
-        [str(sealed.check(seal))],
-    ).fetchall()
-    return [RetiredRows(*row) for row in found]
+    sql = (
+        "select run, count(*), max(v), arg_max(digest, v) from read_parquet($file) "
+        "where frame is null group by run order by run"
+    )
+    return [RetiredRows(*row) for row in sealed.query(seal, sql)]
 
 
 def _texts(line: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -247,20 +247,31 @@ class Sealed:
 
     def _select(self, seal: Seal, after: int, last: int, run: str | None) -> list[SealedRow] | None:
         """Return rows in order; None where the file is gone."""
-        from duckdb import IOException
-
+        sql = (
+            "select position, hash, n, ends_at, frame from read_parquet($file) "
+            "where position > $after and position <= $last and ($run is null or run = $run) order by position"
+        )
         try:
-            path = self.check(seal)
-            found = self.connection.execute(
-                "select position, hash, n, ends_at, frame from read_parquet(?) "
-                "where position > ? and position <= ? and (? is null or run = ?) order by position",
-                [str(path), after, last, run, run],
-            ).fetchall()
-        except (DamagedLedger, IOException):
+            found = self.query(seal, sql, after=after, last=last, run=run)
+        except DamagedLedger:
             if (self.root / seal.parquet).exists():
                 raise
             return None
         return [SealedRow(*row) for row in found]
+
+    def query(self, seal: Seal, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+        """Return the rows that SQL makes of a sealed file, which it calls ``$file``.
+
+        Raises:
+            DamagedLedger: The file is missing, not what was sealed, or cannot be read.
+        """
+        from duckdb import Error
+
+        path = self.check(seal)
+        try:
+            return self.connection.execute(sql, {"file": str(path), **parameters}).fetchall()
+        except Error as error:
+            raise DamagedLedger(f"sealed/{seal.parquet}", f"it cannot be read: {error}") from error
 
     def _replaced(self, seal: Seal, reason: str) -> Seal:
         """Return the seal that has taken another's place.
