@@ -331,9 +331,14 @@ def reseal(root: Path, first: int, change: str) -> Seal:
     digest = (
         subprocess.run(["sha256sum"], input=data, capture_output=True, check=True).stdout.split()[0].decode()
     )
-    (retired,) = duckdb.execute("select count(*) filter (frame is null) from rows").fetchall()[0]
+    names = ("min_id", "max_id", "min_at_ns", "max_at_ns", "retired")
+    (facts,) = duckdb.execute(
+        "select min(id)::varchar, max(id)::varchar, min(at_ns), max(at_ns), "
+        "count(*) filter (frame is null) from rows"
+    ).fetchall()
     fields = {name: getattr(seal, name) for name in Seal.__struct_fields__}
-    fields |= {"parquet_sha256": digest, "parquet_size_bytes": len(data), "retired": retired}
+    fields |= {"parquet_sha256": digest, "parquet_size_bytes": len(data)}
+    fields |= dict(zip(names, facts, strict=True))
     path.write_bytes(encode_seal(Seal(**fields)))
     return Seal(**fields)
 
