@@ -11,7 +11,7 @@ from ledger.cli.session import open_ledger, say
 from ledger.cli.times import show_time
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 604_800}
-_AGE = re.compile(rf"(\d+)([{''.join(_UNITS)}])")
+_AGE = re.compile(rf"([0-9]+)([{''.join(_UNITS)}])")
 
 
 @click.command()
