@@ -14,9 +14,8 @@ import duckdb
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent / "store"))
 import second_reader
-from test_sealed import Crash, crashes, reseal
+from archive_lab import Crash, crashes, reseal
 
 from ledger import Ledger
 from ledger.errors import NoLedger, RunName, UnknownReference

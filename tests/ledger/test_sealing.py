@@ -88,7 +88,7 @@ def test_any_story_is_told_as_before(stories: list[Chronicle], size_bytes: int, 
 
 def archive_for_ever(root: Path) -> None:
     """Append, seal and retire without end, as a process that is about to be killed."""
-    local_module.SEGMENT_SIZE_BYTES = 3000
+    pytest.MonkeyPatch().setattr(local_module, "SEGMENT_SIZE_BYTES", 3000)
     stamp = Stamp()
     store = LocalStore.open(root, stamp)
     while True:

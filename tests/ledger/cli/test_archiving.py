@@ -11,7 +11,7 @@ import click
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "e2e"))
-from shell import BASE, FIX, Shell
+from shell import BASE, FIX, Shell  # pyright: ignore[reportMissingImports] - its folder is added above
 
 from ledger.cli.archiving import parse_age_ns
 from ledger.gates.configuration import (

@@ -7,23 +7,25 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from archive_lab import crashes, reseal
 
 from ledger.errors import DamagedLedger
 from ledger.events import PatchRefused, RunStarted
 from ledger.frames import Frame
 from ledger.stamps import Stamp
 from ledger.store import archive as archive_module
+from ledger.store import disk
 from ledger.store import local as local_module
 from ledger.store import sealed as sealed_module
 from ledger.store.columns import check_columns
 from ledger.store.local import LocalStore
-from ledger.store.sealed import Seal, encode_seal, parse_seal
 from ledger.store.segments import Place
 
 pytestmark = pytest.mark.duckdb
@@ -178,55 +180,6 @@ def test_the_seal_says_what_is_in_it(filled: LocalStore) -> None:
 # ── crashes ──────────────────────────────────────────────────────────────────────────────────────
 
 
-class Crash(BaseException):
-    """The process died here."""
-
-
-EFFECTS = ("publish_durably", "write_durably", "sync_directory", "unlink")
-
-
-@contextmanager
-def crash_at(step: int, *, persisted: bool) -> Iterator[list[str]]:
-    """Let the archive die at its ``step``-th change of the disk, before it or just after; count them."""
-    done: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-
-        def dying(name: str, real: Callable[..., None]) -> Callable[..., None]:
-            def act(*arguments: object, **options: object) -> None:
-                done.append(name)
-                if len(done) != step:
-                    return real(*arguments, **options)
-                if persisted:
-                    real(*arguments, **options)
-                raise Crash
-
-            return act
-
-        for name in EFFECTS[:-1]:
-            patch.setattr(archive_module, name, dying(name, getattr(archive_module, name)))
-        patch.setattr(Path, "unlink", dying("unlink", Path.unlink))
-        yield done
-
-
-def crashes(act: Callable[[], object]) -> Iterator[None]:
-    """Run ``act`` again and again, dying at every step of it, before and after; yield behind each death."""
-    step = 0
-    while True:
-        step += 1
-        for persisted in (False, True):
-            with crash_at(step, persisted=persisted) as done:
-                try:
-                    act()
-                except Crash:
-                    died = True
-                else:
-                    died = False
-            if not died:
-                assert step > len(done) > 4
-                return
-            yield
-
-
 def test_a_crash_anywhere_leaves_the_log_and_is_finished(
     filled: LocalStore, root: Path, stamp: Stamp, tmp_path: Path
 ) -> None:
@@ -253,7 +206,7 @@ def test_the_json_lines_stay_where_the_copy_is_bad(
 ) -> None:
     """A disk that gives back other bytes than were written costs nothing: the copy is read before anything goes."""
     frames, log = list(filled.frames()), names(filled, "log")
-    real = archive_module.publish_durably
+    real = disk.publish_durably
 
     def flipping(temporary: Path, path: Path) -> None:
         data = bytearray(temporary.read_bytes())
@@ -317,32 +270,6 @@ def test_a_missing_file_is_damage(filled: LocalStore, root: Path, stamp: Stamp, 
         path.write_bytes(data)
 
 
-def reseal(root: Path, first: int, change: str) -> Seal:
-    """Change rows of a sealed segment as somebody would who knows the format, and seal that."""
-    path = root / "sealed" / f"{first:020d}.seal"
-    seal = parse_seal(path.read_bytes())
-    file = root / "sealed" / seal.parquet
-    changed = file.with_suffix(".new")
-    duckdb.execute(f"create or replace temp table rows as from read_parquet('{file}')")
-    duckdb.execute(f"update rows set {change}")
-    duckdb.execute(f"copy (from rows order by position) to '{changed}' (format parquet)")
-    changed.rename(file)
-    data = file.read_bytes()
-    digest = (
-        subprocess.run(["sha256sum"], input=data, capture_output=True, check=True).stdout.split()[0].decode()
-    )
-    names = ("min_id", "max_id", "min_at_ns", "max_at_ns", "retired")
-    (facts,) = duckdb.execute(
-        "select min(id)::varchar, max(id)::varchar, min(at_ns), max(at_ns), "
-        "count(*) filter (frame is null) from rows"
-    ).fetchall()
-    fields = {name: getattr(seal, name) for name in Seal.__struct_fields__}
-    fields |= {"parquet_sha256": digest, "parquet_size_bytes": len(data)}
-    fields |= dict(zip(names, facts, strict=True))
-    path.write_bytes(encode_seal(Seal(**fields)))
-    return Seal(**fields)
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -386,7 +313,7 @@ def test_frames_that_do_not_follow_are_damage(filled: LocalStore, stamp: Stamp, 
 
 def append_many(root: Path, run: str, count: int) -> None:
     """Append to a run of its own, as one of several processes."""
-    local_module.SEGMENT_SIZE_BYTES = 4000
+    pytest.MonkeyPatch().setattr(local_module, "SEGMENT_SIZE_BYTES", 4000)
     stamp = Stamp()
     store = LocalStore.open(root, stamp)
     for _ in range(count):
