@@ -10,7 +10,16 @@ from collections.abc import Collection, Iterator, Mapping
 import pygit2
 
 from ledger.errors import DamagedLedger, LedgerError, ReplayMismatch, UnknownKind
-from ledger.events import NO_DIGEST, AnyEvent, RunFinished, RunStarted, TreeEvent, event_digest
+from ledger.events import (
+    LEDGER_RUN,
+    NO_DIGEST,
+    AnyEvent,
+    BodyDropped,
+    RunFinished,
+    RunStarted,
+    TreeEvent,
+    event_digest,
+)
 from ledger.findings import Finding
 from ledger.heads import RunHead
 from ledger.history import History
@@ -114,7 +123,12 @@ def _check_sealed(store: LocalStore, retired: Mapping[str, RunHead]) -> Iterator
 def _check_bodies(store: LocalStore, runs: dict[str, list[AnyEvent]]) -> Finding:
     every = (event for events in runs.values() for event in events)
     named = {digest for event in every for digest in bodies_of(event).values()}
-    gone = store.dropped()
+    try:
+        gone = store.dropped()
+    except DamagedLedger:
+        # The log's own check says so. What is known of it is what lies before the damage.
+        drops = (event for event in runs.get(LEDGER_RUN, []) if isinstance(event, BodyDropped))
+        gone = {digest: event.reference for event in drops for digest in event.bodies}
     for digest in sorted(named - gone.keys()):
         try:
             store.read_body(digest)

@@ -82,7 +82,7 @@ _NAMES = (
 _QUOTED_VALUE = (
     _WORD + rb"(?:"
     + _CLOSE + rb"(?::=?|={1,3}>?|!={1,2}|=>)" + _SPACE + rb"@?" + _QUOTE
-    + rb"|(?:\[[0-9]{0,20}\])?" + _SPACE + rb"[!=]{1,2}" + _SPACE + rb"@?\""
+    + rb"|(?:\[[0-9]*+\])?" + _SPACE + rb"[!=]{1,2}" + _SPACE + rb"@?\""
     + rb"|(?:.assign)?\(\""
     + rb"|\S{0,50}?" + _SPACE + _QUOTE + rb"[^\n]{1,1024}?" + _QUOTE + rb";)"
 )  # fmt: skip
