@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self
 
 import msgspec
 
+from ledger.bundles import LIMIT_BYTES
 from ledger.errors import NoRun
 from ledger.events import (
     CheckFound,
@@ -45,7 +46,9 @@ from ledger.workspace import Workspace
 if TYPE_CHECKING:
     from ledger.operations.checkpointing import Checkpointed, Target
     from ledger.operations.committing import Committed
+    from ledger.operations.exporting import Exported
     from ledger.operations.gating import GateOptions, Progress
+    from ledger.operations.importing import Imported
     from ledger.operations.rebasing import Rebased
     from ledger.operations.redacting import Redacted
     from ledger.operations.retention import Retention
@@ -313,6 +316,18 @@ class Ledger(LedgerReader):
 
         event = self.event(reference)
         return redacting.redact(self._workspace, event, names=names, reason=reason, dry_run=dry_run)
+
+    def export_runs(self, runs: Sequence[str], target: Path | IO[bytes], *, force: bool = False) -> Exported:
+        """Write runs as one file. See `exporting.export_runs`."""
+        from ledger.operations import exporting
+
+        return exporting.export_runs(self.store, runs, target, force=force)
+
+    def import_runs(self, path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Imported]:
+        """Take the runs of an export file in, proved first. See `importing.import_runs`."""
+        from ledger.operations import importing
+
+        return importing.import_runs(self._workspace, path, limit_bytes=limit_bytes)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""

@@ -501,3 +501,23 @@ class NoEvents(LedgerError):
 
     def __init__(self) -> None:
         super().__init__("the ledger is empty: there is nothing to make a checkpoint of")
+
+
+class NotACopy(LedgerError):
+    """Stored events do not go on from what is here of their run. Nothing was appended."""
+
+    hint = "`ledger log RUN` shows what is here of the run"
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"{place}: {reason}")
+
+
+class ImportedRun(LedgerError):
+    """A run was to be written whose home is another ledger. Nothing was written."""
+
+    hint = 'go on where it was started; or start a child run here: `ledger run start "what it is about"`'
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(f"run {run} was imported: its home is another ledger")

@@ -6,11 +6,15 @@ appending cost the same at a thousand and at a million events.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from ledger.errors import LostRace, NotACopy
 from ledger.events import (
+    NO_DIGEST,
     AnyEvent,
     CommitSeen,
     PatchApplied,
@@ -22,6 +26,8 @@ from ledger.events import (
     RunRebased,
     RunStarted,
     UnknownEvent,
+    event_digest,
+    parse_event,
 )
 from ledger.policies import PhaseRule
 
@@ -36,6 +42,7 @@ class RunHead(Struct, frozen=True):
     (0: none), and ``phases`` what it says of phases. ``unknown`` is the kind of an event that
     changed the tree in a way this version does not understand, "" as long as there is none.
     ``retired`` is the event by which retention took the run: no more than its name and end is known then.
+    ``imported`` says that the run's home is another ledger: it is never open here.
     """
 
     run: str
@@ -58,6 +65,7 @@ class RunHead(Struct, frozen=True):
     at_ns: int = 0
     unknown: str = ""
     retired: str = ""
+    imported: bool = False
 
 
 def retire(heads: dict[str, RunHead], event: RetentionApplied, position: int) -> None:
@@ -90,6 +98,31 @@ def advance(head: RunHead | None, event: AnyEvent, digest: str, position: int) -
         known = {name: getattr(head, name) for name in RunHead.__struct_fields__}
     known |= {"run": event.run, "v": event.v, "digest": digest, "position": position, "at_ns": event.at_ns}
     return RunHead(**{**known, **_changes(event)})
+
+
+def from_elsewhere(head: RunHead) -> RunHead:
+    """Return the head of a run that was imported: nobody goes on with it here."""
+    return msgspec.structs.replace(head, imported=True, open=False)
+
+
+def check_copies(copies: Sequence[bytes], head: RunHead | None) -> None:
+    """Check that stored events of one run follow its head, and can be folded.
+
+    Raises:
+        LostRace: The run has come further than where the first of them follows.
+        NotACopy: They do not follow the head or one another, or are no events.
+    """
+    for index, data in enumerate(copies):
+        try:
+            event = parse_event(data)
+        except msgspec.DecodeError as error:
+            raise NotACopy(f"event {index + 1}", f"not an event: {error}") from error
+        v, prev = (0, NO_DIGEST) if head is None else (head.v, head.digest)
+        if index == 0 and event.v <= v:
+            raise LostRace(event.run, event.v, v)
+        if (event.v, event.prev) != (v + 1, prev) or (head is not None and event.run != head.run):
+            raise NotACopy(event.reference, "it does not follow the event before it")
+        head = advance(head, event, event_digest(data), 0)
 
 
 def _changes(event: AnyEvent) -> dict[str, Any]:

@@ -155,7 +155,9 @@ class LedgerReader:
     def _current(self, heads: Mapping[str, RunHead]) -> str | None:
         """Return what short references mean: the open run, else the last one of this work tree."""
         name = self.repository.work_tree_name
-        mine = [head for head in heads.values() if head.base_tree and head.work_tree == name]
+        mine = [
+            head for head in heads.values() if head.base_tree and head.work_tree == name and not head.imported
+        ]
         best = max(mine, key=lambda head: (head.open, head.position), default=None)
         return None if best is None else best.run
 

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -27,7 +28,6 @@ from ledger.events import (
     tree_after,
 )
 from ledger.filerecords import changes_paths
-from ledger.store.interface import Store
 from patches.apply import apply_patch
 from patches.errors import show_path
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
@@ -50,8 +50,16 @@ class Step(Struct, frozen=True):
     proved: bool = True
 
 
+class BodySource(Protocol):
+    """What gives the patches: a store, or a file that is not in one yet."""
+
+    def read_body(self, digest: str) -> bytes:
+        """See `Store.read_body`."""
+        ...
+
+
 def replay(
-    events: Iterable[AnyEvent], store: Store, objects: Objects, until_v: int
+    events: Iterable[AnyEvent], store: BodySource, objects: Objects, until_v: int
 ) -> Iterator[tuple[Step, Tree]]:
     """Yield every tree-changing event of a run up to ``until_v`` with the tree after it.
 
@@ -85,7 +93,7 @@ def replay(
 
 
 def _replay_event(
-    event: TreeEvent, tree: Tree | None, states: dict[int, str], store: Store, objects: Objects
+    event: TreeEvent, tree: Tree | None, states: dict[int, str], store: BodySource, objects: Objects
 ) -> tuple[Tree, bool]:
     """Return the tree after one event, made from what came before, and whether patch bytes prove it."""
     if isinstance(event, RunStarted):

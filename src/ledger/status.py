@@ -10,6 +10,7 @@ from ledger.gates.documents import InvalidConfiguration
 from ledger.gates.weakening import Change, list_changes, list_weakenings
 from ledger.heads import RunHead
 from ledger.history import History, StateAt
+from ledger.operations.exporting import list_unexported
 from ledger.operations.notes import notes_on
 from ledger.repository import Repository
 from ledger.store.usage import Usage, measure_usage
@@ -26,7 +27,8 @@ class Status(Struct, frozen=True):
     accepted yet; ``notes`` what has to be said beside every verdict; ``tickets`` the gates that have an
     open one, ``questions`` the events of errors that nobody answered. ``configuration`` says how the
     configuration differs from the policy in force, or why it cannot be read ("" where it is the policy).
-    ``usage`` is what the ledger takes of the disk, and ``storage`` from where on that is worth a warning.
+    ``usage`` is what the ledger takes of the disk, and ``storage`` from where on that is worth a warning;
+    ``unexported`` are finished runs that exist nowhere else.
     """
 
     run: RunHead | None
@@ -42,6 +44,7 @@ class Status(Struct, frozen=True):
     head_moved: bool = False
     usage: Usage = Usage()
     storage: Storage = Storage()
+    unexported: tuple[str, ...] = ()
 
     @property
     def too_large(self) -> bool:
@@ -61,9 +64,17 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
     candidate = now.tree if head is None else head.tree
     usage = measure_usage(repository.ledger_dir)
     drift = () if repository.work_dir is None else tuple(list_drift(repository, candidate))
+    unexported = () if workspace is None else list_unexported(workspace.store, workspace.store.heads())
     if workspace is None or head is None:
         return Status(
-            head, candidate, now.commit, drift, pending=False, usage=usage, storage=_storage(repository)
+            head,
+            candidate,
+            now.commit,
+            drift,
+            pending=False,
+            usage=usage,
+            storage=_storage(repository),
+            unexported=unexported,
         )
     history = History.of(workspace.run_events(head.run))
     return Status(
@@ -80,6 +91,7 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         now.commit not in (None, head.commit) and now.tree not in history.trees,
         usage,
         _storage(repository),
+        unexported,
     )
 
 

@@ -22,6 +22,7 @@ from ledger.errors import (
     GitFailed,
     HeadMoved,
     IdTaken,
+    ImportedRun,
     LedgerError,
     NoRun,
     PhaseForbids,
@@ -198,9 +199,12 @@ class Workspace:
 
         Raises:
             NoRun: ``run`` is given, and is not open in this work tree.
+            ImportedRun: It is given, and its home is another ledger.
             UnknownKind: A later version changed its tree.
         """
         head = self.open_run()
+        if run and (named := self.store.heads().get(run)) is not None and named.imported:
+            raise ImportedRun(run)
         if run and (head is None or head.run != run):
             raise NoRun(f"run {run} is not open in this work tree")
         if head is None:
@@ -345,15 +349,19 @@ class Workspace:
             ref.project_accepted(accepted.v)
 
     def restore_finished_refs(self) -> None:
-        """Make the refs of finished runs again where somebody deleted them."""
+        """Make the refs of finished and imported runs where they are missing or behind."""
         for head in list(self.store.heads().values()):
             if head.base_tree and not head.open and not head.unknown:
                 ref = RunRef(self.repository, head.run)
-                if ref.version() is None:
+                version = ref.version() or 0
+                # A run from elsewhere may have come further since.
+                if version < head.tree_v:
                     # A base that is gone from the repository keeps nobody from working: `verify` tells.
                     with suppress(LedgerError, PatchError):
                         self._restore_objects(head.run)
-                        ref.project(self.run_events(head.run))
+                        ref.project(self.run_events(head.run, version))
+                        if head.imported:
+                            self.project_accepted(RunLog(self.store, self.stamp, head))
 
     def _clear_index_lock(self) -> None:
         """Remove the ``index.lock`` of a killed process of ours, where no event waits for the index."""

@@ -29,6 +29,7 @@ _MODULES = {
     "ledger.cli.running": ("run", "commit"),
     "ledger.cli.redaction": ("redact",),
     "ledger.cli.archiving": ("archive", "gc"),
+    "ledger.cli.transfer": ("export", "import"),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
     "ledger.cli.proving": ("verify", "checkpoint"),
 }

@@ -96,6 +96,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.StalePlan, NOT_APPLIED),
         (ReportUnreadable, INCONCLUSIVE),
         (errors.NoEvents, NOT_APPLIED),
+        *_transfer_rows(),
         (errors.LedgerError, USAGE),
         (worktree_errors.IndexLocked, TRY_AGAIN),
         (worktree_errors.FilterFailed, INPUT_OUTPUT),
@@ -113,6 +114,15 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (IngestionError, INPUT_OUTPUT),
         (OSError, INPUT_OUTPUT),
     )
+
+
+def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import transfer_errors
+
+    yield (transfer_errors.InvalidBundle, REJECTED)
+    yield (transfer_errors.MissingBase, NOT_APPLIED)
+    for kind in (transfer_errors.DivergedRun, transfer_errors.OpenHere, transfer_errors.FileInTheWay):
+        yield (kind, PROTECTED)
 
 
 def exit_code_of(error: BaseException) -> ExitCode:

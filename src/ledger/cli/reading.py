@@ -66,6 +66,7 @@ def status(style: str) -> None:
         "head_moved": found.head_moved,
         "size_bytes": found.usage.size_bytes,
         "closed_segments": found.usage.waiting,
+        "unexported": found.unexported,
     }
     if style != "table":
         write_record(record, style)
@@ -87,6 +88,13 @@ def status(style: str) -> None:
     else:
         click.echo("the work tree is the candidate tree")
     _echo_usage(found)
+    if len(found.unexported) == 1:
+        (name,) = found.unexported
+        click.echo(f"note: run {name} exists nowhere else (`ledger export {name} -o FILE`)")
+    elif found.unexported:
+        click.echo(
+            f"note: {len(found.unexported)} finished runs exist nowhere else (`ledger export --all -o FILE`)"
+        )
 
 
 def _echo_usage(found: Status) -> None:

@@ -95,7 +95,7 @@ def list_(style: str) -> None:
     rows = [
         (
             head.run,
-            "open" if head.open else "finished",
+            "open" if head.open else "imported" if head.imported else "finished",
             head.v,
             show_time(head.started_at_ns),
             head.tree if style != "table" else head.tree[:12],

@@ -6,10 +6,16 @@ connection is the caller's own: what it creates is in memory and ends with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from ledger.query.cache import Cache
+import msgspec
+
+from ledger.frames import Frame
+from ledger.measurements import Report
+from ledger.query.cache import Cache, load
+from ledger.query.rows import rows_of
 from ledger.query.tables import TABLES
 from ledger.store.local import LocalStore
 
@@ -32,7 +38,44 @@ def open_session(store: LocalStore) -> DuckDBPyConnection:
 
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
-    parts = Cache(store).attach(connection)
+    _create_views(connection, Cache(store).attach(connection))
+    connection.execute("set autoinstall_known_extensions = false")
+    connection.execute("set autoload_known_extensions = false")
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def check_frames(frames: Sequence[Frame], read_body: Callable[[str], bytes | None]) -> None:
+    """Check that SQL can take frames of one run in: a value that no column holds would break every query.
+
+    Args:
+        frames: The frames of all events of a run.
+        read_body: Gives listings and reports, None for one that was dropped.
+
+    Raises:
+        ValueError: It cannot.
+        duckdb.Error: It cannot.
+    """
+    import duckdb
+
+    rows = rows_of(frames)
+    for tree, listing in rows.base_trees.items():
+        if (data := read_body(listing)) is not None:
+            rows.add_listing(tree, data)
+    for run, v, digest in rows.reports:
+        if (data := read_body(digest)) is not None:
+            rows.add_report(run, v, msgspec.json.decode(data, type=Report))
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("create schema tail")
+        load(connection, "tail", rows, ())
+        _create_views(connection, ["tail"])
+        made = "select view_name from duckdb_views() where not internal and schema_name = 'main'"
+        for (name,) in connection.execute(made).fetchall():
+            connection.execute(f"select * from {name}").fetchall()
+
+
+def _create_views(connection: DuckDBPyConnection, parts: Sequence[str]) -> None:
     connection.execute("create schema columns")
     for name in (*(table.name for table in TABLES), "path"):
         union = " union all ".join(f"select * from {part}.{name}" for part in parts)
@@ -40,8 +83,3 @@ def open_session(store: LocalStore) -> DuckDBPyConnection:
     views = files("ledger") / "views"
     for name in VIEWS:
         connection.execute((views / f"{name}.sql").read_text("utf-8"))
-    connection.execute("set autoinstall_known_extensions = false")
-    connection.execute("set autoload_known_extensions = false")
-    connection.execute("set enable_external_access = false")
-    connection.execute("set lock_configuration = true")
-    return connection

@@ -32,6 +32,22 @@ class Store(Protocol):
         """
         ...
 
+    def append_copies(self, copies: Sequence[bytes], events: Sequence[Event]) -> tuple[Frame, ...]:
+        """Append events of another ledger byte for byte, then events of run ``ledger``, as one group.
+
+        Args:
+            copies: Stored events of one run, each with its ``v`` and ``prev``; they must follow what
+                is here of the run.
+            events: Events of run ``ledger`` without ``v`` and ``prev``, at least one.
+
+        Raises:
+            LostRace: The run has come further here. Nothing was appended.
+            NotACopy: They do not follow one another, or what is here. Nothing was appended.
+            UnsyncedLog: The disk did not confirm. Nothing further is appended.
+            DamagedLedger: Acknowledged bytes changed. Nothing was appended.
+        """
+        ...
+
     def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
         """Yield the confirmed groups of frames past a place, each with the place behind it.
 

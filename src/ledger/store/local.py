@@ -27,9 +27,10 @@ from ledger.events import (
     RetiredRun,
     encode_event,
     event_digest,
+    parse_event,
 )
 from ledger.frames import Cursor, Frame, encode_frame, parse_frame
-from ledger.heads import RunHead
+from ledger.heads import RunHead, check_copies
 from ledger.redaction import dropped
 from ledger.stamps import Stamp
 from ledger.store.archive import Archive
@@ -125,6 +126,22 @@ class LocalStore(LogReader):
                     raise RunName(head.run, f"the run was retired by {head.retired}")
                 self._refuse_taken(events)
                 written = self._write(_stamped(events, head))
+        self._sync(written[-1])
+        return written
+
+    def append_copies(self, copies: Sequence[bytes], events: Sequence[Event]) -> tuple[Frame, ...]:
+        """See `Store.append_copies`."""
+        with locked(self.root / "locks" / "append"):
+            if self._unsynced_path.exists():
+                self._rewrite_unsynced()
+            self._catch_up()
+            run = parse_event(copies[0]).run
+            head = self._heads.runs.get(run)
+            if head is not None and head.retired:
+                raise RunName(run, f"the run was retired by {head.retired}")
+            check_copies(copies, head)
+            of_ledger = _stamped(events, self._heads.runs.get(LEDGER_RUN))
+            written = self._write([*copies, *of_ledger])
         self._sync(written[-1])
         return written
 
@@ -226,8 +243,8 @@ class LocalStore(LogReader):
                     if frame.event.id == event.id:
                         raise LostRace(frame.event.run, frame.event.v, frame.event.v)
 
-    def _write(self, events: Sequence[Event]) -> tuple[Frame, ...]:
-        """Write one group at the end of the log and fold it. The append lock is held."""
+    def _write(self, events: Sequence[bytes]) -> tuple[Frame, ...]:
+        """Write events as one group at the end of the log and fold it. The append lock is held."""
         if self._heads.offset >= SEGMENT_SIZE_BYTES:
             self._roll()
         fd = self._segment_fd()
@@ -235,9 +252,7 @@ class LocalStore(LogReader):
         group: list[Located] = []
         durable = max(self._confirmed, read_durable(self._durable_path).position)
         for remaining, event in zip(range(len(events) - 1, -1, -1), events, strict=True):
-            line, digest = encode_frame(
-                encode_event(event), cursor.hash, cursor.position + 1, remaining, durable
-            )
+            line, digest = encode_frame(event, cursor.hash, cursor.position + 1, remaining, durable)
             lines += line
             cursor = Cursor(cursor.position + 1, digest)
             group.append(Located(parse_frame(line[:-1]), line, self._heads.offset + len(lines)))
@@ -352,15 +367,15 @@ class LocalStore(LogReader):
         return self.root / "locks" / "archive"
 
 
-def _stamped(events: Sequence[Event], head: RunHead | None) -> list[Event]:
-    """Return the events of one run with ``v`` and ``prev`` set, following ``head``."""
+def _stamped(events: Sequence[Event], head: RunHead | None) -> list[bytes]:
+    """Return the bytes of events of one run, ``v`` and ``prev`` set, following ``head``."""
     v, prev = (0, NO_DIGEST) if head is None else (head.v, head.digest)
-    stamped: list[Event] = []
+    stamped: list[bytes] = []
     for event in events:
         v += 1
-        done = msgspec.structs.replace(event, v=v, prev=prev)
-        prev = event_digest(encode_event(done))
-        stamped.append(done)
+        data = encode_event(msgspec.structs.replace(event, v=v, prev=prev))
+        prev = event_digest(data)
+        stamped.append(data)
     return stamped
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import DamagedLedger
-from ledger.events import AnyEvent, RetentionApplied, event_digest
+from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
 from ledger.frames import Cursor, Frame
-from ledger.heads import RunHead, advance, retire
+from ledger.heads import RunHead, advance, from_elsewhere, retire
 from ledger.store.disk import boot_id, sync_data, sync_directory
 from ledger.store.marks import Heads, read_durable, read_heads
 from ledger.store.segments import Break, Located, Place, Segments
@@ -163,6 +163,8 @@ class LogReader:
             self._heads.runs[event.run] = advance(head, event, event_digest(frame.e), frame.s)
             if isinstance(event, RetentionApplied):
                 retire(self._heads.runs, event, frame.s)
+            if isinstance(event, RunImported) and event.of in self._heads.runs:
+                self._heads.runs[event.of] = from_elsewhere(self._heads.runs[event.of])
         self._heads.place = place
 
     @property

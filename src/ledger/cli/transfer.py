@@ -1,0 +1,70 @@
+"""Commands that carry runs from one clone to another: `export` and `import`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from ledger.cli.output import count_of
+from ledger.cli.session import open_ledger, say
+
+
+@click.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", help='The file to write; "-": standard output.'
+)
+@click.option("--all", "every", is_flag=True, help="Every run.")
+@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
+def export(runs: tuple[str, ...], output: str, every: bool, force: bool) -> None:
+    """Write runs as one file, to take into another clone or to keep.
+
+    The file has their events as they are stored, every body that they name, and the names of the
+    Git objects that they begin from, which it does not have. RUN is the current run by default.
+    """
+    ledger = open_ledger()
+    if every and runs:
+        raise click.UsageError("--all is every run: name none")
+    if output == "-" and sys.stdout.isatty():
+        raise click.UsageError("a terminal cannot show it: -o FILE, or redirect it")
+    names = [head.run for head in ledger.runs()] if every else list(runs) or [ledger.resolve("@")[0]]
+    target = sys.stdout.buffer if output == "-" else Path(output)
+    exported = ledger.export_runs(names, target, force=force)
+    for name, last_v in exported.runs:
+        say(f"exported {name}: {count_of(last_v, 'event')}")
+    if exported.dropped:
+        say(f"note: without {exported.dropped} of the bodies, which were dropped")
+    if output != "-":
+        click.echo(output)
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=1024,
+    show_default=True,
+    metavar="MIB",
+    help="What it may unpack to.",
+)
+def import_(file: Path, limit: int) -> None:
+    """Take the runs of an export file into this ledger, into any clone of the repository.
+
+    Before anything is written, the chain of the events, every state and every patch are proved
+    against this repository's objects. The events are then the same, byte for byte. Twice is once; a
+    later export of the same run brings what is new. Nobody goes on with an imported run here: its
+    home is where it was started.
+    """
+    for run in open_ledger().import_runs(file, limit_bytes=limit << 20):
+        if not run.appended:
+            say(f"nothing to do: {run.run} is here up to {run.run}:{run.last_v}")
+        else:
+            proved = "every tree" if not run.unproved else f"trees up to {run.run}:{run.proved_v}"
+            events = count_of(run.appended, "event")
+            say(f"imported {run.run}: {events}, {proved} identical to the recorded ones")
+        if run.unproved:
+            say(f"note: not replayed past {run.run}:{run.proved_v}: {run.unproved}")
+        click.echo(f"{run.run}:{run.last_v}")
