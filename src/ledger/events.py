@@ -22,6 +22,7 @@ from ledger.filerecords import FileRecord, WirePath
 from ledger.measurements import Verdict
 from ledger.policies import Policy
 from ledger.stamps import Actor
+from ledger.upcasts import Fields, upcast
 
 NO_DIGEST = "0" * 64
 """``prev`` of a run's first event."""
@@ -419,7 +420,9 @@ def encode_event(event: Event) -> bytes:
 
 
 def parse_event(data: bytes | Raw) -> AnyEvent:
-    """Return the event that ``data`` holds; an unknown kind gives an `UnknownEvent`.
+    """Return the event that ``data`` holds, upcast where it is of an old version of its kind.
+
+    An unknown kind gives an `UnknownEvent`, and so does a version later than the one known here.
 
     Raises:
         msgspec.DecodeError: The bytes are no event.
@@ -427,9 +430,20 @@ def parse_event(data: bytes | Raw) -> AnyEvent:
     try:
         return _known.decode(data)
     except msgspec.ValidationError:
+        # Only what is not of a newest version comes here, so upcasting costs the others nothing.
         if _kind.decode(data).kind in KINDS:
             raise
-        return _unknown.decode(data)
+        fields = upcast(msgspec.json.decode(data), KINDS)
+        if fields is None:
+            return _unknown.decode(data)
+        known: KnownEvent = msgspec.convert(fields, KnownEvent)
+        return known
+
+
+def parse_fields(data: bytes | Raw) -> Fields:
+    """Return all fields of an event, upcast as `parse_event` does; those of an unknown kind as they are."""
+    fields: Fields = msgspec.json.decode(data)
+    return (None if fields["kind"] in KINDS else upcast(fields, KINDS)) or fields
 
 
 def event_digest(data: bytes | Raw) -> str:

@@ -21,6 +21,7 @@ from ledger.events import (
     PolicySet,
     RunStarted,
     TreeEvent,
+    parse_fields,
     tree_after,
 )
 from ledger.filerecords import changes_paths, parse_path
@@ -156,7 +157,7 @@ def rows_of(frames: Iterable[Frame]) -> Rows:
 
 def _event_row(frame: Frame, event: AnyEvent) -> Row:
     kind, _, version = event.kind.rpartition("/")
-    fields = msgspec.json.decode(frame.e)
+    fields = parse_fields(frame.e)
     data = {name: value for name, value in fields.items() if name not in _COMMON}
     actor = event.actor
     row: Row = [frame.s, event.run, event.v, event.id, kind, int(version), event.at_ns]
