@@ -360,8 +360,7 @@ class Workspace:
                     with suppress(LedgerError, PatchError):
                         self._restore_objects(head.run)
                         ref.project(self.run_events(head.run, version))
-                        if head.imported:
-                            self.project_accepted(RunLog(self.store, self.stamp, head))
+                        self.project_accepted(RunLog(self.store, self.stamp, head))
 
     def _clear_index_lock(self) -> None:
         """Remove the ``index.lock`` of a killed process of ours, where no event waits for the index."""
