@@ -351,16 +351,21 @@ class Workspace:
     def restore_finished_refs(self) -> None:
         """Make the refs of finished and imported runs where they are missing or behind."""
         for head in list(self.store.heads().values()):
-            if head.base_tree and not head.open and not head.unknown:
-                ref = RunRef(self.repository, head.run)
-                version = ref.version() or 0
-                # A run from elsewhere may have come further since.
-                if version < head.tree_v:
-                    # A base that is gone from the repository keeps nobody from working: `verify` tells.
-                    with suppress(LedgerError, PatchError):
-                        self._restore_objects(head.run)
-                        ref.project(self.run_events(head.run, version))
-                        self.project_accepted(RunLog(self.store, self.stamp, head))
+            settled = head.base_tree and not head.open and not head.unknown
+            # A run that was imported may have come further since.
+            if settled and (RunRef(self.repository, head.run).version() or 0) < head.tree_v:
+                self.restore_refs(head)
+
+    def restore_refs(self, head: RunHead) -> None:
+        """Bring both refs of a run that is not open up to the log, as far as its objects can be made."""
+        ref = RunRef(self.repository, head.run)
+        version = ref.version() or 0
+        # A base that is gone from the repository keeps nobody from working: `verify` tells.
+        with suppress(LedgerError, PatchError):
+            if version < head.tree_v:
+                self._restore_objects(head.run)
+                ref.project(self.run_events(head.run, version))
+            self.project_accepted(RunLog(self.store, self.stamp, head))
 
     def _clear_index_lock(self) -> None:
         """Remove the ``index.lock`` of a killed process of ours, where no event waits for the index."""

@@ -160,8 +160,10 @@ def _take(workspace: Workspace, bundle: Bundle, run: _Incoming, proof: Proof) ->
                 # Somebody else imports the same file in this moment.
                 continue
         break
-    with workspace.locked():
-        workspace.restore_finished_refs()
+    head = workspace.store.heads()[run.entry.run]
+    if not head.open and not head.unknown:
+        with workspace.locked():
+            workspace.restore_refs(head)
     last_v = max(after, run.entry.events)
     return Imported(run.entry.run, len(lines), last_v, proof.v, proof.reason)
 
