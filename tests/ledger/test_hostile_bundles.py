@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import sys
@@ -361,7 +362,7 @@ def put(value: Any, way: list[int], new: Any) -> None:
     if len(way) > 1 and isinstance(value[key], dict | list):
         put(value[key], way[1:], new)
     else:
-        value[key] = new
+        value[key] = copy.deepcopy(new)
 
 
 @given(places=changes())

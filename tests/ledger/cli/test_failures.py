@@ -17,6 +17,7 @@ from ledger.cli import failures
 from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
 from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
+from ledger.transfer_errors import BundleTooLarge, MissingBase
 from patches import diff, moves, packs, worktree_errors
 from patches.errors import PatchError
 
@@ -53,6 +54,8 @@ OF_ITS_FACTS = {
         PhaseForbids("port", "P1", []),
         PhaseForbids("port", "P3", (), "P1"),
     ],
+    BundleTooLarge: [BundleTooLarge(Path("runs.zip"), 1 << 40, 1 << 30)],
+    MissingBase: [MissingBase("port", None, "4b" * 20), MissingBase("port", "ab" * 20, "4b" * 20)],
     RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
 }
 """Errors whose hint names what they are about."""
