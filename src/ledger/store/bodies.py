@@ -16,6 +16,7 @@ class Bodies:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._named: set[Path] = set()
 
     def path(self, digest: str) -> Path:
         """Return where a body lies."""
@@ -29,17 +30,22 @@ class Bodies:
         """
         digest = body_digest(data)
         path = self.path(digest)
+        self._make(path.parent)
         if path.is_file() and path.read_bytes() == data:
             # It counts as new: retention leaves new bodies alone, as an event may be about to name them.
             os.utime(path)
             # A crash may have come between its rename and the sync of its name.
             sync_directory(path.parent)
-            return digest
-        if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sync_directory(self.root)
-        write_durably(path, data)
+        else:
+            write_durably(path, data)
         return digest
+
+    def _make(self, directory: Path) -> None:
+        """Make a directory of bodies and sync its name: whoever made it before may have died before that."""
+        if directory not in self._named:
+            directory.mkdir(parents=True, exist_ok=True)
+            sync_directory(self.root)
+            self._named.add(directory)
 
     def read(self, digest: str) -> bytes:
         """Return a body, its digest checked.

@@ -28,6 +28,15 @@ def sync_data(fd: int) -> None:
         os.fdatasync(fd)
 
 
+def sync_file(path: Path) -> None:
+    """Return once the bytes of the file at ``path`` are on the disk, whoever wrote them."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync_data(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_directory(path: Path) -> None:
     """Return once the names in a directory are on the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

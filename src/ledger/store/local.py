@@ -35,9 +35,9 @@ from ledger.redaction import dropped
 from ledger.stamps import Stamp
 from ledger.store.archive import Archive
 from ledger.store.bodies import Bodies
-from ledger.store.disk import boot_id, locked, sync_data, sync_directory, write_all, write_durably
+from ledger.store.disk import locked, sync_data, sync_directory, write_all, write_durably
 from ledger.store.marks import last_boot, read_durable, write_durable, write_heads
-from ledger.store.reader import LogReader, check_mark, damage_of
+from ledger.store.reader import LogReader, check_mark, covered_break, damage_of
 from ledger.store.sealed import Seal
 from ledger.store.segments import SEGMENT_SIZE_BYTES, Break, Located, Place
 
@@ -78,8 +78,10 @@ class LocalStore(LogReader):
                 raise NoLedger(root) from None
             for name in _DIRECTORIES:
                 (root / name).mkdir(parents=True, exist_ok=True)
-            write_durably(root / "FORMAT", FORMAT)
+            # Whoever sees FORMAT relies on the directories: their names have to be on the disk before.
+            sync_directory(root)
             sync_directory(root.parent)
+            write_durably(root / "FORMAT", FORMAT)
             found = FORMAT
         if found != FORMAT:
             raise NewerFormat(root, found.decode("utf-8", "replace").strip(), FORMAT.decode().strip())
@@ -156,7 +158,9 @@ class LocalStore(LogReader):
                 groups = self.segments.groups(place)
                 place = next(behind for _, behind in groups if behind.cursor.position == confirmed)
             self.segments.rewrite(place)
-        except (Break, StopIteration) as error:
+        except Break as broken:
+            raise DamagedLedger(*covered_break(broken, max(confirmed, broken.witness))) from broken
+        except StopIteration as error:
             raise DamagedLedger("log", f"position {confirmed} was acknowledged") from error
         except OSError as error:
             raise UnsyncedLog(self.segments.root, str(error)) from error
@@ -171,6 +175,9 @@ class LocalStore(LogReader):
         if not self._loaded:
             # Whether it is synced does not matter to a writer: its own sync will cover it.
             self._adopt()
+            for mark in self.root.glob("unsynced.*"):
+                if mark != self._unsynced_path:
+                    mark.unlink(missing_ok=True)  # Of an earlier boot: it says nothing of this one.
         path = self.segments.path(self._heads.segment)
         if path.exists() and path.stat().st_size == self._heads.offset and not self._has_newer_segment():
             return
@@ -180,16 +187,14 @@ class LocalStore(LogReader):
                 check_mark(durable, group)
                 self._fold(group, place)
         except Break as broken:
-            same_boot = last_boot(self._heads_path) == boot_id() != ""
+            same_boot = last_boot(self._heads_path) == self._boot != ""
             if reason := damage_of(broken, durable, same_boot=same_boot):
                 raise DamagedLedger(*reason) from broken
             self._recover(broken)
         if self._heads.position < durable.position:
             reason = f"the log ends at position {self._heads.position}, {durable.position} was acknowledged"
             raise DamagedLedger("log", reason)
-        if self._has_newer_segment():
-            # Begun, and nothing in it yet: the archive closes a segment by beginning the next.
-            self._heads.place = Place(self.segments.logged()[-1], 0, self._heads.place.cursor)
+        self._heads.place = self.segments.end(self._heads.place)
 
     def _has_newer_segment(self) -> bool:
         logged = self.segments.logged()
@@ -263,7 +268,7 @@ class LocalStore(LogReader):
             os.ftruncate(fd, self._heads.offset)
             raise
         self._fold(group, Place(self._heads.segment, self._heads.offset + len(lines), cursor))
-        self._heads.boot = boot_id()
+        self._heads.boot = self._boot
         write_heads(self._heads_path, self._heads)
         return tuple(located.frame for located in group)
 
@@ -278,14 +283,17 @@ class LocalStore(LogReader):
 
     def _segment_fd(self) -> int:
         segment = self._heads.segment
-        if self._fd < 0 or self._fd_segment != segment:
+        # Another process may have written the segment anew, and renamed it over the file that is open here.
+        if self._fd < 0 or self._fd_segment != segment or os.fstat(self._fd).st_nlink == 0:
             self.close()
             path = self.segments.path(segment)
-            new = not path.exists()
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            self._fd_segment = segment
-            if new:
+            if self._heads.offset == 0:
+                # Also where the file was there: whoever made it may have died before this.
                 sync_directory(self.segments.root)
+                if self._heads.position == 0:
+                    sync_directory(self.root)
+            self._fd_segment = segment
         return self._fd
 
     def _sync(self, last: Frame) -> None:
@@ -300,9 +308,7 @@ class LocalStore(LogReader):
 
     def _unsynced(self, error: OSError) -> UnsyncedLog:
         """Mark the log as one that the disk did not confirm, and return the error that says so."""
-        # Linux tells a write error once and then shows the pages clean: every later opener
-        # must know that the bytes past `durable` may not be on the disk.
-        write_durably(self._unsynced_path, f"{error}\n".encode())
+        self._mark_unsynced(error)
         return UnsyncedLog(self.segments.root, str(error))
 
     # Sealing.

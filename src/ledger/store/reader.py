@@ -8,8 +8,8 @@ See: ``docs/format.md``, "What a reader may consume".
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,7 +18,7 @@ from ledger.errors import DamagedLedger
 from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
 from ledger.frames import Cursor, Frame
 from ledger.heads import RunHead, advance, from_elsewhere, retire
-from ledger.store.disk import boot_id, sync_data, sync_directory
+from ledger.store.disk import boot_id, sync_directory, sync_file
 from ledger.store.marks import Heads, read_durable, read_heads
 from ledger.store.segments import Break, Located, Place, Segments
 
@@ -29,7 +29,8 @@ class LogReader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.segments = Segments(root / "log")
-        self._heads = Heads(boot=boot_id())
+        self._boot = boot_id()
+        self._heads = Heads(boot=self._boot)
         self._loaded = False
         self._confirmed = 0
 
@@ -103,13 +104,13 @@ class LogReader:
             return
         self._adopt()
         if self._heads.position and not self._confirm(self._heads.position):
-            self._heads = Heads(boot=boot_id(), segment=self._first())
+            self._heads = Heads(boot=self._boot, segment=self._first())
 
     def _adopt(self) -> None:
         """Take over the cached heads, or begin at the log's beginning where they do not fit the log."""
         heads = read_heads(self._heads_path)
         if not heads.position or not self.holds(heads.place):
-            heads = Heads(boot=boot_id(), segment=self._first())
+            heads = Heads(boot=self._boot, segment=self._first())
         self._heads, self._loaded = heads, True
 
     def _confirmed_groups(self, start: Place) -> Iterator[tuple[list[Located], Place]]:
@@ -138,18 +139,15 @@ class LogReader:
                 return False
             try:
                 self._sync_segments()
-            except OSError:
+            except OSError as error:
+                self._mark_unsynced(error)
                 return False
             self._confirmed = position
         return True
 
     def _sync_segments(self) -> None:
         """Sync the last segment and the log's names; earlier segments were synced when they were closed."""
-        fd = os.open(self.segments.path(self.segments.logged()[-1]), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            sync_data(fd)
-        finally:
-            os.close(fd)
+        sync_file(self.segments.path(self.segments.logged()[-1]))
         sync_directory(self.segments.root)
 
     def _fold(self, group: list[Located], place: Place) -> None:
@@ -167,13 +165,24 @@ class LogReader:
                 self._heads.runs[event.of] = from_elsewhere(self._heads.runs[event.of])
         self._heads.place = place
 
+    def _mark_unsynced(self, error: OSError) -> None:
+        """Tell every later opener that the bytes past ``durable`` may not be on the disk.
+
+        Linux tells a write error once and then shows the pages clean, so whoever hears of it has to say so, a
+        reader too. It is nothing that has to outlive the system: after a restart what can be read comes from
+        the disk. So the name says it, with the boot in it, from the moment that it is made. Where not even a
+        name can be made, the next reader's own sync is what is left to ask.
+        """
+        with suppress(OSError):
+            self._unsynced_path.write_bytes(f"{error}\n".encode())
+
     @property
     def _durable_path(self) -> Path:
         return self.root / "durable"
 
     @property
     def _unsynced_path(self) -> Path:
-        return self.root / "unsynced"
+        return self.root / f"unsynced.{self._boot}"
 
     @property
     def _heads_path(self) -> Path:
@@ -196,9 +205,18 @@ def damage_of(broken: Break, durable: Cursor, *, same_boot: bool) -> tuple[str, 
     """
     position = broken.place.cursor.position + 1
     covered = max(durable.position, broken.witness)
-    place = f"log/{broken.place.segment:020d}.jsonl, byte {broken.place.offset}, position {position}"
     if covered >= position:
-        return place, f"{broken.reason}; positions to {covered} were acknowledged"
+        return covered_break(broken, covered)
     if same_boot and not broken.short:
-        return place, f"{broken.reason}; the system has not restarted since it was written"
+        return _place(broken), f"{broken.reason}; the system has not restarted since it was written"
     return None
+
+
+def covered_break(broken: Break, covered: int) -> tuple[str, str]:
+    """Return where and why a break is damage that lies at or before a confirmed position."""
+    return _place(broken), f"{broken.reason}; positions to {covered} were acknowledged"
+
+
+def _place(broken: Break) -> str:
+    segment, offset, cursor = broken.place
+    return f"log/{segment:020d}.jsonl, byte {offset}, position {cursor.position + 1}"

@@ -85,6 +85,7 @@ class Segments:
         Raises:
             Break: Bytes do not go on from there; all groups before were yielded.
         """
+        place = self._moved(place)
         firsts = [first for first in self.firsts() if first >= place.segment]
         for first, following in zip_longest(firsts, firsts[1:]):
             if first != place.segment:
@@ -163,6 +164,29 @@ class Segments:
         if cursor != Cursor(seal.last, seal.hash) or group:
             raise DamagedLedger(f"sealed/{seal.parquet}", f"it ends at position {cursor.position}")
 
+    def end(self, place: Place) -> Place:
+        """Return where the next group goes, given the place behind the last one.
+
+        A segment may have been begun there: it is empty until its first group comes, so `groups` does not
+        name it.
+        """
+        last = max(self.firsts(), default=place.segment)
+        return Place(last, 0, place.cursor) if last == place.cursor.position + 1 else self._moved(place)
+
+    def _moved(self, place: Place) -> Place:
+        """Return where a place lies now that somebody remembers from before a `rewrite`."""
+        passed = [first for first in self.firsts() if place.segment < first <= place.cursor.position]
+        if not passed:
+            return place
+        try:
+            data = self.path(passed[-1]).read_bytes()
+        except FileNotFoundError:
+            row = next(self.sealed.rows(passed[-1], place.cursor.position - 1), None)
+            found = row is not None and row.hash == place.cursor.hash
+            return Place(passed[-1], row.ends_at, place.cursor) if row and found else place
+        at = (b"\n" + data).find(b'\n{"h":"%b"' % place.cursor.hash.encode())
+        return place if at < 0 else Place(passed[-1], data.find(b"\n", at) + 1, place.cursor)
+
     def rewrite(self, place: Place) -> None:
         """Write the whole groups past ``place`` into a segment of their own, which follows it.
 
@@ -172,22 +196,26 @@ class Segments:
 
         Raises:
             OSError: The disk still does not confirm. The log is as it was.
+            Break: What breaks off there was acknowledged. The log is as it was.
         """
         lines: list[bytes] = []
         try:
             for group, _ in self.groups(place):
                 lines += [located.line + b"\n" for located in group]
-        except Break:
-            # What breaks off was never acknowledged: the rewritten log ends before it.
-            pass
+        except Break as broken:
+            # What breaks off was never acknowledged: the rewritten log ends before it. Else it is damage.
+            if broken.witness > broken.place.cursor.position:
+                raise
         write_durably(self.path(place.cursor.position + 1), b"".join(lines))
 
     def holds(self, place: Place) -> bool:
         """Return whether the log has the frame that a place follows, just before its offset."""
         if place.offset == 0:
             return place.cursor == Cursor()
-        if self.line_before(place).startswith(b'{"h":"%b"' % place.cursor.hash.encode()):
-            return True
+        place = self._moved(place)
+        with suppress(BadFrame):
+            if parse_frame(self.line_before(place)).h == place.cursor.hash:
+                return True
         return not self.path(place.segment).exists() and self.sealed.holds(
             place.segment, place.offset, place.cursor
         )

@@ -13,7 +13,9 @@ import pytest
 from ledger.errors import DamagedLedger, LostRace, NewerFormat, NoLedger, UnsyncedLog
 from ledger.events import PatchRefused, RunStarted
 from ledger.stamps import Stamp
+from ledger.store import disk as disk_module
 from ledger.store import local as local_module
+from ledger.store import marks as marks_module
 from ledger.store import segments as segments_module
 from ledger.store.local import LocalStore
 from ledger.store.marks import read_durable
@@ -319,11 +321,116 @@ def test_bytes_in_doubt_are_written_anew(
     again = writer.append([in_doubt], acknowledged + 1)
     assert again[-1].event.id == in_doubt.id, "the retry is the same event"
     assert writer.append([refused("port")], acknowledged + 2)[-1].s == acknowledged + 2
-    assert not (root / "unsynced").exists()
+    assert list(root.glob("unsynced*")) == []
     assert segment(root).name == f"{acknowledged + 1:020d}.jsonl"
     for reader in (writer, reopen(root, stamp)):
         assert [frame.s for frame in reader.frames()] == list(range(1, acknowledged + 3))
         assert [frame.s for frame in reader.backward()] == list(range(acknowledged + 2, 0, -1))
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, store: LocalStore, event: PatchRefused, v: int) -> None:
+    """Append an event whose sync fails."""
+    with monkeypatch.context() as patch:
+        patch.setattr(local_module, "sync_data", failing_sync)
+        with pytest.raises(UnsyncedLog):
+            store.append([event], v)
+
+
+def test_what_follows_a_rewrite_without_groups_is_not_lost(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The new segment may be begun with nothing in it: the next group goes there, where readers look for it."""
+    fill(store, started, refused)
+    size = segment(root).stat().st_size
+    fail_once(monkeypatch, store, refused("port"), 4)
+    os.truncate(segment(root), size)
+    added = reopen(root, stamp).append([refused("port")], 4)
+    assert [frame.h for frame in reopen(root, stamp).frames()][3:] == [added[0].h]
+
+
+@pytest.mark.parametrize("acknowledged", [0, 3])
+def test_a_rewrite_by_another_process_is_followed(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+    acknowledged: int,
+) -> None:
+    """Who remembers a place among bytes that were in doubt, or has their file open, goes on in the new file."""
+    if acknowledged:
+        fill(store, started, refused, count=acknowledged)
+    fail_once(monkeypatch, store, refused("port"), acknowledged + 1)
+    place = store._heads.place
+    reopen(root, stamp).append([refused("port")], acknowledged + 2)
+    assert [[frame.s for frame in group] for group, _ in reopen(root, stamp).groups(place)] == [
+        [acknowledged + 2]
+    ]
+    added = store.append([refused("port")], acknowledged + 3)
+    assert list(reopen(root, stamp).frames())[acknowledged + 2 :] == list(added)
+
+
+def test_a_rewrite_drops_nothing_that_was_acknowledged(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Damage among the bytes to be written anew stops the writer, even where `durable` says nothing of them."""
+    fill(store, started, refused)
+    fail_once(monkeypatch, store, refused("port"), 4)
+    (root / "durable").unlink()
+    data = bytearray(segment(root).read_bytes())
+    data[1200] ^= 1
+    segment(root).write_bytes(data)
+    with pytest.raises(DamagedLedger, match="were acknowledged"):
+        reopen(root, stamp).append([refused("port")], 5)
+    assert segment(root).read_bytes() == data
+
+
+def test_a_reader_that_hears_of_a_failed_sync_says_so(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The system tells it once: the next reader's sync would succeed and prove nothing."""
+    fill(store, started, refused, count=2)
+    (root / "durable").unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(disk_module, "sync_data", failing_sync)
+        assert list(reopen(root, stamp).frames()) == []
+    assert list(reopen(root, stamp).frames()) == []
+    reopen(root, stamp).append([refused("port")], 3)
+    assert len(list(reopen(root, stamp).frames())) == 3
+
+
+def test_a_doubt_does_not_outlive_the_system(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a restart what can be read comes from the disk: readers go on, and the mark is taken away."""
+    fill(store, started, refused)
+    fail_once(monkeypatch, store, refused("port"), 4)
+    for module in (local_module, marks_module):
+        monkeypatch.setattr(module, "boot_id", lambda: "another")
+    assert len(list(reopen(root, stamp).frames())) == 4
+    reopen(root, stamp).append([refused("port")], 5)
+    assert list(root.glob("unsynced*")) == []
 
 
 def test_a_full_disk_leaves_the_log_as_it_was(
