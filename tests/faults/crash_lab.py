@@ -28,12 +28,14 @@ from disk_model import Disk, Operation, Tree, Write
 from recorder import Killed, Recorder, read_tree, write_tree
 
 from ledger.errors import DamagedLedger, LedgerError, LostRace, UnsyncedLog
-from ledger.events import Actor, ApplyOptions, Event, PatchRefused, RunStarted, Stamp
+from ledger.events import ApplyOptions, Event, PatchRefused, RunStarted
 from ledger.frames import Frame
 from ledger.repository import Repository
+from ledger.stamps import Actor, Stamp
 from ledger.store import disk as disk_module
 from ledger.store.local import LocalStore
 from ledger.verification import verify
+from ledger.witnesses import Witnesses
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 RUNS = ("build", "port", "trim")
@@ -405,7 +407,7 @@ def assert_kept(frames: list[Frame], promises: Promises, *, in_doubt: bool = Fal
 def assert_verified(store: LocalStore, repository: Repository) -> None:
     """`ledger verify` finds the log and the bodies in order."""
     wanted = {"log", "bodies"}
-    for finding in verify(store, repository):
+    for finding in verify(store, repository, Witnesses()):
         assert finding.subject not in wanted or finding.outcome == "ok", finding
         wanted.discard(finding.subject)
         if not wanted:

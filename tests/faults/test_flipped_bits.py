@@ -19,11 +19,13 @@ from recorder import read_tree
 
 from ledger.api import Ledger
 from ledger.errors import DamagedLedger, LedgerError, NewerFormat
-from ledger.events import LEDGER_RUN, LedgerRecovered, Stamp
+from ledger.events import LEDGER_RUN, LedgerRecovered
 from ledger.frames import Cursor
 from ledger.repository import Repository
+from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 from ledger.verification import verify
+from ledger.witnesses import Witnesses
 
 LOG = ("log/*", "FORMAT")
 """What a writer reads: it refuses to append where a bit of it is another."""
@@ -69,7 +71,7 @@ class Closed:
             return [str(error)]
         against: list[str] = []
         wanted = {"log", "bodies"}
-        for finding in verify(store, self.repository):
+        for finding in verify(store, self.repository, Witnesses()):
             if finding.subject in wanted and finding.outcome != "ok":
                 against.append(finding.message)
             wanted.discard(finding.subject)
@@ -224,8 +226,9 @@ def test_a_store_that_calls_nothing_damage_would_be_noticed(
     closed: Closed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """These checks can fail: where every break is a torn tail, a flipped bit is cut off with all behind it."""
-    monkeypatch.setattr("ledger.store.local._damage", lambda *what, **how: None)
-    monkeypatch.setattr("ledger.store.local.read_durable", lambda path: Cursor())
+    for module in ("reader", "local"):
+        monkeypatch.setattr(f"ledger.store.{module}.damage_of", lambda *what, **how: None)
+        monkeypatch.setattr(f"ledger.store.{module}.read_durable", lambda path: Cursor())
     path = min(closed.matching(("log/*",)))
     for _ in flips(path, [8 * 100]):
         before = read_tree(closed.root)
