@@ -137,12 +137,15 @@ class Workspace:
 
         Raises:
             Busy: Another one is at work.
+            UnsyncedLog: The disk still does not confirm what an earlier one wrote. Nothing was written.
             AlreadyDone: What is asked for under the given id was done before. What a crash left of it
                 was finished.
             IdTaken: The given id belongs to another request. Nothing was written.
         """
         name = self.repository.work_tree_name
         with locked(self.store.root / "locks" / f"tree.{name or 'main'}", LOCK_TIMEOUT_S):
+            # First of all, so that nothing is decided without an event that may be there.
+            self.store.settle()
             if self.request is not None and not self.request.spent:
                 self._look_up(self.request)
             yield
@@ -167,6 +170,8 @@ class Workspace:
         self.restore_finished_refs()
         configuration = configuration_of(self.repository)
         head: Head = self.repository.head()
+        if head.commit is None:
+            self.repository.store_empty_tree()
         listing = self.repository.listing(head.tree)
         title = mask_text(title)
         run = name or self._fresh_name(title)
@@ -378,6 +383,7 @@ class Workspace:
         """Make every object of a run's states again, from its base and the stored patches."""
         from ledger.replay import replay
 
+        self.repository.store_empty_tree()
         for _ in replay(self.run_events(run), self.store, self.repository.objects, sys.maxsize):
             self.repository.objects.flush()
 

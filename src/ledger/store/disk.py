@@ -123,6 +123,7 @@ def locked(path: Path, timeout_s: float | None = None) -> Generator[None]:
         Busy: Another process held it all that time.
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    _held.add(fd)
     try:
         if timeout_s is None:
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -130,7 +131,22 @@ def locked(path: Path, timeout_s: float | None = None) -> Generator[None]:
             _poll(fd, path, timeout_s)
         yield
     finally:
-        os.close(fd)
+        if fd in _held:
+            _held.remove(fd)
+            os.close(fd)
+
+
+_held: set[int] = set()
+"""The descriptors of the locks that this process holds or waits for."""
+
+
+def _leave_locks() -> None:
+    """Close what a fork inherited: a lock is only free when its last descriptor is closed."""
+    while _held:
+        os.close(_held.pop())
+
+
+os.register_at_fork(after_in_child=_leave_locks)
 
 
 def _poll(fd: int, path: Path, timeout_s: float) -> None:

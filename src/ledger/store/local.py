@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -55,6 +56,7 @@ class LocalStore(LogReader):
         self._stamp = stamp
         self._fd = -1
         self._fd_segment = 0
+        self._fd_process = 0
         self._dropped: tuple[int, Mapping[str, str]] = 0, {}
 
     @classmethod
@@ -147,6 +149,17 @@ class LocalStore(LogReader):
         self._sync(written[-1])
         return written
 
+    def settle(self) -> None:
+        """Write anew what a failed sync left in doubt, so that what is decided next knows of it.
+
+        Raises:
+            UnsyncedLog: The disk still does not confirm. The log is as it was.
+        """
+        if self._unsynced_path.exists():
+            with locked(self.root / "locks" / "append"):
+                if self._unsynced_path.exists():
+                    self._rewrite_unsynced()
+
     def _rewrite_unsynced(self) -> None:
         """Write what a failed sync left in doubt into a new segment, then let appends go on."""
         # Segments before the last one were synced when it was begun, whatever the mark still says.
@@ -164,9 +177,8 @@ class LocalStore(LogReader):
             raise DamagedLedger("log", f"position {confirmed} was acknowledged") from error
         except OSError as error:
             raise UnsyncedLog(self.segments.root, str(error)) from error
-        self.close()
+        self._forget()
         self._heads_path.unlink(missing_ok=True)
-        self._loaded = False
         self._unsynced_path.unlink()
         sync_directory(self.root)
 
@@ -283,8 +295,11 @@ class LocalStore(LogReader):
 
     def _segment_fd(self) -> int:
         segment = self._heads.segment
-        # Another process may have written the segment anew, and renamed it over the file that is open here.
-        if self._fd < 0 or self._fd_segment != segment or os.fstat(self._fd).st_nlink == 0:
+        # Another process may have written the segment anew, and renamed it over the file that is open here. And
+        # a forked process needs an open file of its own: of a shared one, Linux tells a failed write to one of
+        # the two alone, and the other would acknowledge what is lost.
+        same = self._fd >= 0 and (self._fd_segment, self._fd_process) == (segment, os.getpid())
+        if not same or os.fstat(self._fd).st_nlink == 0:
             self.close()
             path = self.segments.path(segment)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
@@ -293,7 +308,7 @@ class LocalStore(LogReader):
                 sync_directory(self.segments.root)
                 if self._heads.position == 0:
                     sync_directory(self.root)
-            self._fd_segment = segment
+            self._fd_segment, self._fd_process = segment, os.getpid()
         return self._fd
 
     def _sync(self, last: Frame) -> None:
@@ -304,10 +319,18 @@ class LocalStore(LogReader):
         except OSError as error:
             raise self._unsynced(error) from error
         self._confirmed = last.s
-        write_durable(self._durable_path, Cursor(last.s, last.h))
+        with suppress(OSError):
+            # The event is on the disk, and too low a mark is safe: the next append says it again.
+            write_durable(self._durable_path, Cursor(last.s, last.h))
+
+    def _forget(self) -> None:
+        """Let go of what was folded and opened: it holds what is in doubt."""
+        self.close()
+        self._loaded = False
 
     def _unsynced(self, error: OSError) -> UnsyncedLog:
         """Mark the log as one that the disk did not confirm, and return the error that says so."""
+        self._forget()
         self._mark_unsynced(error)
         return UnsyncedLog(self.segments.root, str(error))
 
