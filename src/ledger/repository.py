@@ -14,6 +14,7 @@ import pygit2
 from ledger.errors import NotARepository, NotOwned, UnsupportedRepository
 from patches.gitindex import unsupported_feature
 from patches.objects import Objects
+from patches.oids import EMPTY_TREE
 from patches.tree import Tree
 
 # What libgit2 says of a repository that `safe.directory` does not name; the path is the one to name there.
@@ -83,16 +84,15 @@ class Repository:
         """Return HEAD; in a repository without a commit its tree is the empty tree."""
         if self.git.head_is_unborn:
             name = self.git.lookup_reference("HEAD").target
-            return Head(None, _branch(str(name)), self.empty_tree())
+            return Head(None, _branch(str(name)), EMPTY_TREE.hex())
         commit = self.git.head.peel(pygit2.Commit)
         branch = None if self.git.head_is_detached else _branch(self.git.head.name)
         return Head(str(commit.id), branch, str(commit.tree_id))
 
-    def empty_tree(self) -> str:
-        """Return the oid of the tree without entries, stored so that every command can read it."""
-        oid = self.objects.add_tree(b"")
+    def store_empty_tree(self) -> None:
+        """Write the tree without entries, the base where there is no commit: libgit2 wants to find it."""
+        self.objects.add_tree(b"")
         self.objects.flush()
-        return oid.hex()
 
     def tree(self, oid: str) -> Tree:
         """Return a tree to read, or to change in memory."""
