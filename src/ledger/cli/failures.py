@@ -51,6 +51,8 @@ EXIT_CODES = (
 def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
     """Yield error classes with their exit codes; the first that an error is an instance of counts."""
     # Imported here: `ledger --help` needs none of it.
+    from pygit2 import GitError
+
     from ingestion.errors import IngestionError
     from ledger import errors
     from ledger.gates.reports.errors import ReportUnreadable
@@ -112,6 +114,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (PackFailed, INPUT_OUTPUT),
         (GitmodulesFailed, INPUT_OUTPUT),
         (IngestionError, INPUT_OUTPUT),
+        (GitError, INPUT_OUTPUT),
         (OSError, INPUT_OUTPUT),
     )
 
@@ -200,4 +203,7 @@ def _message(error: BaseException, code: ExitCode) -> str:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if code is INTERNAL:
         return f"{type(error).__name__}: {error}"
+    if isinstance(error, LookupError) and error.args:
+        # What libgit2 did not find; whether it is not there or cannot be read it does not tell.
+        return f"{error.args[0]} is not in the repository, or cannot be read (`git fsck` tells)"
     return str(error)
