@@ -19,6 +19,7 @@ from book import Book, File, damage  # pyright: ignore[reportMissingImports] - i
 
 from ledger.api import Ledger
 from ledger.errors import NoLedger, NoRun
+from ledger.events import PatchRolledBack
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 
 LINES = b"".join(b"line %d\n" % number for number in range(30))
@@ -69,7 +70,7 @@ class Scene:
     """A repository with dirt of every kind, and one command to be killed in it.
 
     Args:
-        command: ``apply`` or ``record``.
+        command: ``apply``, ``record`` or ``undo``.
         open_run: a run is open, with one patch applied; else there is no ledger at all.
     """
 
@@ -86,10 +87,17 @@ class Scene:
         edit = {path: file for path, file in EDIT.items() if not (open_run and path == b"run.sh")}
         after = self.book.write_tree(_edited(files, edit))
         self.patch.write_bytes(self.book.diff(self.book.write_tree(files), after))
+        if command == "undo":
+            with Ledger.open(self.place) as ledger:
+                ledger.apply(self.patch.read_bytes())
         for path, file in DIRT.items():
             self.book.put(path, file)
         self.book.git("add", "staged")
-        self.arguments = ["apply", str(self.patch)] if command == "apply" else ["record", "-m", "by hand"]
+        self.arguments = {
+            "apply": ["apply", str(self.patch)],
+            "record": ["record", "-m", "by hand"],
+            "undo": ["undo"],
+        }[command]
         self.command = command
         self.before = self.look()
         shutil.copytree(self.place, self.pristine, symlinks=True)
@@ -150,7 +158,7 @@ class Scene:
         self._assert_whole()
         if retry:
             with Ledger.open(self.place) as ledger:
-                ledger.apply(self.patch.read_bytes()) if self.command == "apply" else ledger.record()
+                self._do_again(ledger)
             assert self.look() == self.after
             staging = self.place / ".git/ledger/staging/main"
             assert not staging.exists() or list(staging.iterdir()) == []
@@ -160,6 +168,24 @@ class Scene:
             assert self.look() in (self.before, self.after)
         self._assert_sound()
         return self.look() == self.after
+
+    def _do_again(self, ledger: Ledger) -> None:
+        if self.command == "apply":
+            ledger.apply(self.patch.read_bytes())
+        elif self.command == "record":
+            ledger.record()
+        else:
+            # Without an id a second undo would be another one. This appends nothing, and ends what was begun.
+            ledger.accept_policy()
+            if self.kinds()[-1] != PatchRolledBack.__struct_config__.tag:
+                ledger.undo()
+
+    def kinds(self) -> list[str]:
+        """Return the kind of every event of the newest run, as a reader finds them."""
+        with Ledger.open(self.place) as ledger, suppress(NoLedger):
+            runs = ledger.runs()
+            return [event.kind for event in ledger.events(runs[0].run)] if runs else []
+        return []
 
     def _assert_whole(self) -> None:
         """Every path is old or new, and what was not handed over is as it was, byte for byte."""
