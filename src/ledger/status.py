@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from ledger.drift import Drift, list_drift
@@ -13,6 +14,7 @@ from ledger.history import History, StateAt
 from ledger.operations.exporting import list_unexported
 from ledger.operations.notes import notes_on
 from ledger.repository import Repository
+from ledger.store.mounts import network_filesystem
 from ledger.store.usage import Usage, measure_usage
 from ledger.workspace import Workspace, configuration_of
 
@@ -28,7 +30,8 @@ class Status(Struct, frozen=True):
     open one, ``questions`` the events of errors that nobody answered. ``configuration`` says how the
     configuration differs from the policy in force, or why it cannot be read ("" where it is the policy).
     ``usage`` is what the ledger takes of the disk, and ``storage`` from where on that is worth a warning;
-    ``unexported`` are finished runs that exist nowhere else.
+    ``unexported`` are finished runs that exist nowhere else; ``network`` is the type of the network file
+    system that the ledger lies on, "" where it is local or the system does not say.
     """
 
     run: RunHead | None
@@ -45,6 +48,7 @@ class Status(Struct, frozen=True):
     usage: Usage = Usage()
     storage: Storage = Storage()
     unexported: tuple[str, ...] = ()
+    network: str = ""
 
     @property
     def too_large(self) -> bool:
@@ -62,36 +66,30 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
     head = None if workspace is None else workspace.open_run()
     now = repository.head()
     candidate = now.tree if head is None else head.tree
-    usage = measure_usage(repository.ledger_dir)
     drift = () if repository.work_dir is None else tuple(list_drift(repository, candidate))
-    unexported = () if workspace is None else list_unexported(workspace.store, workspace.store.heads())
-    if workspace is None or head is None:
-        return Status(
-            head,
-            candidate,
-            now.commit,
-            drift,
-            pending=False,
-            usage=usage,
-            storage=_storage(repository),
-            unexported=unexported,
-        )
-    history = History.of(workspace.run_events(head.run))
-    return Status(
+    seen = Status(
         head,
         candidate,
         now.commit,
         drift,
-        workspace.pending(),
-        history.accepted if history.is_accepted(history.accepted.tree) else None,
-        notes_on(history),
-        tuple(sorted(history.tickets)),
-        tuple(event.reference for event in history.questions.values()),
-        _compare_configuration(repository, history),
-        now.commit not in (None, head.commit) and now.tree not in history.trees,
-        usage,
-        _storage(repository),
-        unexported,
+        pending=False,
+        usage=measure_usage(repository.ledger_dir),
+        storage=_storage(repository),
+        unexported=() if workspace is None else list_unexported(workspace.store, workspace.store.heads()),
+        network=network_filesystem(repository.common_dir),
+    )
+    if workspace is None or head is None:
+        return seen
+    history = History.of(workspace.run_events(head.run))
+    return msgspec.structs.replace(
+        seen,
+        pending=workspace.pending(),
+        accepted=history.accepted if history.is_accepted(history.accepted.tree) else None,
+        notes=notes_on(history),
+        tickets=tuple(sorted(history.tickets)),
+        questions=tuple(event.reference for event in history.questions.values()),
+        configuration=_compare_configuration(repository, history),
+        head_moved=now.commit not in (None, head.commit) and now.tree not in history.trees,
     )
 
 

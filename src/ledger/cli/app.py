@@ -59,6 +59,7 @@ class Session:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._ledger: Ledger | None = None
+        self._was_there = True
 
     @property
     def ledger(self) -> Ledger:
@@ -67,12 +68,19 @@ class Session:
             from ledger.api import Ledger
 
             self._ledger = Ledger.open(self._directory)
+            self._was_there = self._ledger.path.exists()
         return self._ledger
 
     def close(self) -> None:
-        """Close the ledger if it was opened."""
+        """Close the ledger if it was opened; where it was made just now, say if it lies on a network."""
         if self._ledger is not None:
             self._ledger.close()
+            if not self._was_there and self._ledger.path.exists():
+                from ledger.cli.session import warn_of_network
+                from ledger.store.mounts import network_filesystem
+
+                if kind := network_filesystem(self._ledger.path):
+                    warn_of_network(kind)
 
 
 @click.group(

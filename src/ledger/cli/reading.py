@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, show_text, write_record, write_rows
-from ledger.cli.session import open_ledger, say
+from ledger.cli.session import open_ledger, say, warn_of_network
 from ledger.cli.times import show_time
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def status(style: str) -> None:
         "size_bytes": found.usage.size_bytes,
         "closed_segments": found.usage.waiting,
         "unexported": found.unexported,
+        "network": found.network or None,
     }
     if style != "table":
         write_record(record, style)
@@ -78,6 +79,8 @@ def status(style: str) -> None:
         click.echo(f"run {head.run} ({show_text(head.title)}), {events}, last {head.run}:{head.v}")
         click.echo(f"candidate tree {found.candidate[:12]}, base {head.base_tree[:12]}")
         _echo_standing(found)
+    if found.network:
+        warn_of_network(found.network)
     if found.pending:
         click.echo("the work tree is behind the log after a crash; the next writing command finishes it")
     if drift:

@@ -56,6 +56,11 @@ def say(message: str) -> None:
     click.echo(message, err=True)
 
 
+def warn_of_network(kind: str) -> None:
+    """Tell a person that the ledger lies where its promises hang on another machine."""
+    say(f"warning: the ledger lies on a network file system ({kind}): locks may not hold between machines")
+
+
 def readable(argument: str) -> str:
     """Return an argument as text: bytes that are not UTF-8 are escaped, since an event holds text alone."""
     return os.fsencode(argument).decode("utf-8", "backslashreplace")

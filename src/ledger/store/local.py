@@ -295,9 +295,9 @@ class LocalStore(LogReader):
 
     def _segment_fd(self) -> int:
         segment = self._heads.segment
-        # Another process may have written the segment anew, and renamed it over the file that is open here. And
-        # a forked process needs an open file of its own: of a shared one, Linux tells a failed write to one of
-        # the two alone, and the other would acknowledge what is lost.
+        # Another process may have written the segment anew, and renamed it over the file that is open here.
+        # And a forked process needs an open file of its own: of a shared one, Linux tells a failed write to
+        # one of the two alone, and the other would acknowledge what is lost.
         same = self._fd >= 0 and (self._fd_segment, self._fd_process) == (segment, os.getpid())
         if not same or os.fstat(self._fd).st_nlink == 0:
             self.close()
