@@ -31,7 +31,7 @@ from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, R
 from ledger.stamps import Stamp
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
-from patches.errors import EmptyPatch, HunkMismatch, PatchSyntaxError
+from patches.errors import EmptyPatch, HunkMismatch, MissingObject, PatchSyntaxError
 from patches.model import MODE_EXECUTABLE
 from patches.worktree_errors import IndexLocked, InTheWay
 
@@ -98,6 +98,21 @@ def test_a_refused_patch_in_a_run_is_an_event(book: Book, ledger: Ledger) -> Non
     assert (event.error, event.source) == ("HunkMismatch", "bad.diff")
     assert caught.value.__notes__ == ["recorded as try:3"]
     book.assert_followed(book.write_tree(BASE))
+
+
+def test_an_object_that_cannot_be_read_refuses_no_patch(book: Book, ledger: Ledger) -> None:
+    """It says nothing of the patch: nothing is recorded, and the same patch applies once the object is back."""
+    ledger.run("work", name="work")
+    oid = book.line("rev-parse", "HEAD:a.txt")
+    lost = book.root / ".git/objects" / oid[:2] / oid[2:]
+    data = lost.read_bytes()
+    lost.unlink()
+    patch = b"--- a/a.txt\n+++ b/a.txt\n@@ -1,3 +1,3 @@\n one\n-two\n+zwei\n three\n"
+    with pytest.raises(MissingObject, match=oid):
+        ledger.apply(patch)
+    assert [event.kind for event in ledger.events()] == ["run.started/1", "policy.set/1"]
+    lost.write_bytes(data)
+    assert ledger.apply(patch).event == "work:3"
 
 
 @pytest.mark.parametrize("data", [b"", b"no diff here\n", b"\0\1\2\xff" * 100])

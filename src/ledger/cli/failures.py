@@ -104,6 +104,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (worktree_errors.FilterFailed, INPUT_OUTPUT),
         (worktree_errors.WorkTreeError, PROTECTED),
         (patch_errors.UnsafePath, PROTECTED),
+        (patch_errors.MissingObject, INPUT_OUTPUT),
         (BadGlob, USAGE),
         (PlanSyntaxError, USAGE),
         (patch_errors.PatchError, NOT_APPLIED),

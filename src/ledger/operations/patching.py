@@ -14,7 +14,7 @@ from ledger.projections.worktree import touches
 from ledger.run import RunLog
 from ledger.workspace import Change, Workspace
 from patches.apply import apply_patch
-from patches.errors import PatchError, show_path
+from patches.errors import MissingObject, PatchError, show_path
 from patches.model import FileChange, Patch
 from patches.parse import parse_patch, reverse_patch
 
@@ -47,6 +47,7 @@ def apply(
         NoRun: ``run`` is not open in this work tree.
         PatchError: It does not parse or does not apply; with a run open the refusal of a
             patch that parses is recorded. Tree, index and work tree are as before.
+        MissingObject: The repository does not give an object of the candidate. Nothing was written.
         DirtyPath, InTheWay, ThroughSymlink: It would overwrite what was not handed over.
         PhaseForbids: The policy takes no patches in the run's phase.
         HeadMoved: HEAD is at a commit that the run does not explain.
@@ -62,6 +63,10 @@ def apply(
         tree = workspace.repository.tree(log.head.tree)
         try:
             changes = apply_patch(tree, patch)
+        except MissingObject:
+            # That says nothing of the patch: no refusal, and nothing to record.
+            workspace.repository.objects.forget()
+            raise
         except PatchError as error:
             applied_before = has_result(workspace, log.head.tree, patch)
             workspace.repository.objects.forget()
@@ -181,11 +186,17 @@ def change_tree(  # noqa: PLR0913 - what one patch event says, and where
 
 
 def has_result(workspace: Workspace, oid: str, patch: Patch) -> bool:
-    """Tell whether a patch can be taken back from a tree and then gives exactly this tree again."""
+    """Tell whether a patch can be taken back from a tree and then gives exactly this tree again.
+
+    Raises:
+        MissingObject: The repository does not give an object that it takes.
+    """
     tree = workspace.repository.tree(oid)
     try:
         apply_patch(tree, reverse_patch(patch))
         apply_patch(tree, patch)
+    except MissingObject:
+        raise
     except PatchError:
         return False
     return tree.write().hex() == oid

@@ -25,7 +25,7 @@ from ledger.run import RunLog
 from ledger.store.disk import write_cached
 from ledger.workspace import Change, Workspace
 from patches.apply import apply_patch
-from patches.errors import PatchError, show_path
+from patches.errors import MissingObject, PatchError, show_path
 from patches.parse import parse_patch
 from patches.touches import LeftAlone, Touch
 
@@ -225,6 +225,9 @@ def _plan(
         before = tree.write().hex()
         try:
             changes = apply_patch(tree, patch)
+        except MissingObject:
+            workspace.repository.objects.forget()
+            raise
         except PatchError as error:
             if has_result(workspace, before, patch):
                 plan.contained.append(state.v)

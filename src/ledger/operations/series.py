@@ -13,7 +13,7 @@ from ledger.operations.patching import apply_again
 from ledger.operations.rollback import roll_back
 from ledger.operations.verdicts import Gated
 from ledger.workspace import Workspace
-from patches.errors import PatchError, show_path
+from patches.errors import MissingObject, PatchError, show_path
 
 
 class Trial(Struct, frozen=True, kw_only=True):
@@ -78,6 +78,8 @@ def _try(workspace: Workspace, patch: PatchApplied, options: GateOptions, progre
     try:
         # It is in the log already: stopping here would leave the series half taken away.
         applied = apply_again(workspace, patch, allow_secrets=True)
+    except MissingObject:
+        raise
     except PatchError as error:
         return Trial(of=patch.reference, refused=str(error))
     return Trial(of=patch.reference, applied=applied, gated=gate(workspace, options, progress))
