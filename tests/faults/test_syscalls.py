@@ -87,7 +87,9 @@ def test_every_system_call_fails_in_every_way(
     wanted = sample(faults, clean.calls, rounds(SHORT, LONG), request.node.callspec.id)
     failures: list[str] = []
     missed = 0
-    for fault in wanted:
+    for number, fault in enumerate(wanted):
+        if number % 100 == 99:
+            print(f"{number + 1} of {len(wanted)}, {len(failures)} failures", flush=True)
         play.again()
         traced = trace(play.command, play.root, fault, play.read)
         call = clean.calls[fault.at]

@@ -328,9 +328,10 @@ class _Tracer:
     def _due(self, number: int, call: Call) -> str:
         if self._fault is None:
             return ""
-        if self._fault.what == "full" and number > self._fault.at:
-            return "ENOSPC" if call.name in FULL or call.creates else ""
-        return self._fault.what.replace("full", "ENOSPC") if self._fault.at == number else ""
+        if self._fault.what == "full":
+            needs_room = call.name in FULL or call.creates
+            return "ENOSPC" if number >= self._fault.at and needs_room else ""
+        return self._fault.what if self._fault.at == number else ""
 
     def _fail_on_entry(self, pid: int, call: Call) -> None:
         what = self._due(len(self._calls), call)
