@@ -64,7 +64,7 @@ class IndexFile:
             fd = os.open(self._path, os.O_RDONLY)
         except FileNotFoundError:
             self._copy.unlink(missing_ok=True)
-            self._adopt(None, None)
+            self._adopt(None, None, 0)
             return
         with opened(fd):
             st = os.fstat(fd)
@@ -74,9 +74,9 @@ class IndexFile:
             with open(fd, "rb", closefd=False) as source:
                 data = source.read()
         self._copy.write_bytes(data)
-        self._adopt(signature, st)
+        self._adopt(signature, st, int.from_bytes(data[8:12], "big"))
 
-    def _adopt(self, signature: tuple[int, ...] | None, st: os.stat_result | None) -> None:
+    def _adopt(self, signature: tuple[int, ...] | None, st: os.stat_result | None, count: int) -> None:
         from pygit2 import GitError
         from pygit2.errors import check_error
 
@@ -91,6 +91,11 @@ class IndexFile:
         finally:
             self._copy.unlink(missing_ok=True)
         self._entries = library.ffi.gc(pointer[0], library.C.git_index_free)
+        if self._count() != count:
+            # Libgit2 takes any error of its `stat` for "no file", and no file for an index without entries:
+            # what is written from it would have lost them all.
+            found = f"its header says {count} entries, {self._count()} were read"
+            raise IndexUnreadable(str(self._path), found)
         self._read_from, self._stat = signature, st
 
     # Looking up

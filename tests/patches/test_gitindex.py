@@ -72,6 +72,17 @@ def test_permissions_stay(lab: Lab) -> None:
     assert (lab.git_dir / "index").stat().st_mode & 0o777 == 0o660
 
 
+def test_a_copy_that_libgit2_cannot_see_is_no_empty_index(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libgit2 takes any error of its `stat` for "no file", and no file for an index without entries."""
+    before = (lab.git_dir / "index").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", lambda path, data: len(data))
+        with pytest.raises(IndexUnreadable, match="5 entries"):
+            IndexFile(lab.git_dir, lab.staging).read()
+    assert (lab.git_dir / "index").read_bytes() == before
+    assert not (lab.git_dir / "index.lock").exists()
+
+
 def test_damaged_index(lab: Lab) -> None:
     path = lab.git_dir / "index"
     data = bytearray(path.read_bytes())
