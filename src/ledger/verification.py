@@ -41,7 +41,12 @@ def verify(store: LocalStore, repository: Repository, witnesses: Witnesses) -> I
     runs: dict[str, list[AnyEvent]] = {}
     hashes = witnesses.positions()
     retired = _retired(store)
-    yield _check_log(store, runs, hashes, retired)
+    log = _check_log(store, runs, hashes, retired)
+    yield log
+    if log.outcome == "ok" and (unconfirmed := store.unconfirmed()):
+        yield Finding(
+            "unproved", "log", f"{unconfirmed} more events are there, which the disk has not confirmed"
+        )
     yield from _check_sealed(store, retired)
     yield _check_bodies(store, runs)
     for run, events in runs.items():
@@ -84,6 +89,8 @@ def _check_log(
                 hashes[frame.s] = frame.h
     except DamagedLedger as error:
         return Finding("damaged", "log", f"{error}; the {count} events before are intact")
+    except OSError:
+        raise  # What cannot be read is not damaged; an error of a seek is a ValueError too.
     except ValueError as error:
         return Finding("damaged", "log", f"{place}: {error}; the {count} events before are intact")
     return Finding("ok", "log", f"{count} events, every hash and every run's own chain")

@@ -33,6 +33,7 @@ class LogReader:
         self._heads = Heads(boot=self._boot)
         self._loaded = False
         self._confirmed = 0
+        self._refused = False
 
     def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
         """See `Store.groups`."""
@@ -65,6 +66,17 @@ class LogReader:
         for group, place in self._confirmed_groups(self._heads.place):
             self._fold(group, place)
         return self._heads.runs
+
+    def unconfirmed(self) -> int:
+        """Return how many whole frames lie past what may be consumed: the disk has not confirmed them."""
+        self.heads()
+        count = 0
+        try:
+            for group, _ in self.segments.groups(self._heads.place):
+                count += len(group)
+        except Break:
+            pass
+        return count
 
     def position(self) -> int:
         """Return the position of the last confirmed event, 0 in an empty log."""
@@ -135,11 +147,13 @@ class LogReader:
         if position > self._confirmed:
             self._confirmed = max(self._confirmed, read_durable(self._durable_path).position)
         if position > self._confirmed:
-            if self._unsynced_path.exists():
+            if self._refused or self._unsynced_path.exists():
                 return False
             try:
                 self._sync_segments()
             except OSError as error:
+                # A later sync that succeeds proves nothing: the error is told once.
+                self._refused = True
                 self._mark_unsynced(error)
                 return False
             self._confirmed = position

@@ -17,6 +17,7 @@ from ledger.errors import LostRace, UnsyncedLog
 from ledger.events import PatchRefused, RunStarted
 from ledger.stamps import Stamp
 from ledger.store import local as local_module
+from ledger.store import reader as reader_module
 from ledger.store.disk import locked
 from ledger.store.local import LocalStore
 from ledger.store.marks import read_durable
@@ -122,6 +123,30 @@ def test_a_mark_that_cannot_be_written_fails_no_append(
     assert [frame.s for frame in others().frames()] == [1, 2]
     assert store.append([refused("port")], 3)[-1].w == 2
     assert read_durable(store.root / "durable").position == 3
+
+
+def test_a_reader_believes_the_first_failed_sync(
+    store: LocalStore,
+    others: Callable[[], LocalStore],
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asked again, the disk says that all is well: what it did not confirm once is not shown, but counted."""
+    store.append([started("port")], 1)
+    durable = (store.root / "durable").read_bytes()
+    store.append([refused("port")], 2)
+    (store.root / "durable").write_bytes(durable)
+    reader = others()
+    with monkeypatch.context() as inner:
+        inner.setattr(reader_module, "sync_data", failing_sync)
+        assert [frame.s for frame in reader.frames()] == [1]
+    assert [frame.s for frame in reader.frames()] == [1]
+    assert reader.heads()["port"].v == 1
+    assert reader.unconfirmed() == 1
+    store.append([refused("port")], 3)
+    assert [frame.s for frame in reader.frames()] == [1, 2, 3]
+    assert reader.unconfirmed() == 0
 
 
 @pytest.mark.parametrize("room", ["a name", "nothing"])
