@@ -211,6 +211,31 @@ class CommandPlay:
         assert_prefixes([*seen, self.read()], self.read())
 
 
+class QuestionPlay(CommandPlay):
+    """A command that only reads, past an event that nobody has confirmed yet: it gives its answer or none."""
+
+    def __init__(self, place: Path, *words: str) -> None:
+        super().__init__(place, "apply", open_run=True)
+        (self.scene.pristine / ".git/ledger/durable").unlink()
+        self.scene.arguments = list(words)
+        self.again()
+        self._answer = trace(self.command, self.root).out
+        self._log = self._bytes()
+
+    def check(self, traced: Traced) -> None:
+        assert_reported(traced)
+        if traced.status == 0 and traced.out != self._answer:
+            # Shorter is no answer, unless it says that something is missing.
+            assert traced.out.count("unproved") > self._answer.count("unproved"), traced.out
+        assert self._bytes() == self._log
+        assert trace(self.command, self.root).out == self._answer
+
+    def _bytes(self) -> dict[str, bytes]:
+        ledger = self.root / ".git/ledger"
+        paths = (path for path in ledger.rglob("*") if path.is_file() and "cache" not in path.parts)
+        return {str(path): path.read_bytes() for path in paths}
+
+
 PLAYS: Mapping[str, Callable[[Path], Play]] = {
     "append": lambda place: StorePlay(place, torn=False),
     "recover": lambda place: StorePlay(place, torn=True),
@@ -218,4 +243,8 @@ PLAYS: Mapping[str, Callable[[Path], Play]] = {
     "apply-first": lambda place: CommandPlay(place, "apply", open_run=False),
     "record": lambda place: CommandPlay(place, "record", open_run=True),
     "undo": lambda place: CommandPlay(place, "undo", open_run=True),
+    "log": lambda place: QuestionPlay(place, "log", "--json"),
+    "sql": lambda place: QuestionPlay(place, "sql", "select * from patch_files", "--format", "json"),
+    "status": lambda place: QuestionPlay(place, "status", "--json"),
+    "verify": lambda place: QuestionPlay(place, "verify"),
 }
