@@ -64,6 +64,11 @@ class LedgerReader:
             stamp = Stamp(actor=actor or parse_actor(os.environ.get("LEDGER_ACTOR", "")))
         return cls(Repository.open(Path(start)), stamp, Path(start))
 
+    @property
+    def sync_failed(self) -> bool:
+        """Whether events were left out of what was read, since the disk did not confirm them."""
+        return self._store is not None and self._store.sync_failed
+
     def close(self) -> None:
         """Release what is open. Everything written is on the disk already."""
         if self._store is not None:

@@ -63,7 +63,7 @@ def test_a_write_goes_wrong_as_it_is_told(place: Path, what: str) -> None:
     clean = trace(write, place)  # type: ignore[arg-type]
     assert [call.name for call in clean.calls] == ["openat", "write"]
     Path("a").unlink()
-    traced = trace(write, place, Fault(1, what))  # type: ignore[arg-type]
+    traced = trace(write, place, Fault("write", "a", 0, what))  # type: ignore[arg-type]
     said = {"EIO": "Input/output error", "EIO-done": "Input/output error", "short": "4"}.get(what, "")
     held = {"EIO": "", "short": "1234", "kill-before": ""}.get(what, "12345678")
     assert (traced.out, Path("a").read_text()) == (said, held)
@@ -82,7 +82,7 @@ def test_a_full_disk_stays_full(place: Path) -> None:
         Path("a").unlink()
         os._exit(0)
 
-    traced = trace(write, place, Fault(2, "full"))  # type: ignore[arg-type]
-    assert traced.calls[2].name in ("write", "lseek", "newfstatat")
+    traced = trace(write, place, Fault("write", "a", 0, "full"))  # type: ignore[arg-type]
+    assert traced.struck
     assert traced.out == "a No space left on device\nb No space left on device\n"
     assert list(place.iterdir()) == []

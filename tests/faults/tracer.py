@@ -14,6 +14,7 @@ import errno
 import os
 import pickle
 import platform
+import re
 import signal
 import sys
 import tempfile
@@ -124,14 +125,22 @@ class Call(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What happens to the call of a number.
+    """What happens to the ``nth`` call of a name at a place (`place_of`), from 0.
 
     ``EIO`` or ``ENOSPC``: it is not done. ``EIO-done``: it is, and says that it is not. ``full``: it and all
     later calls that need room give ENOSPC. ``short``: half of a write. ``kill-before``, ``kill-after``.
     """
 
-    at: int
+    name: str
+    place: str
+    nth: int
     what: str
+
+
+def place_of(call: Call) -> str:
+    """Return what kind of place a call touches; random names in it are left out, for they change each time."""
+    parts = re.sub(r"\b[0-9a-f]{2}\b|[0-9a-f]{8,}|\d+", "…", call.path).split("/")
+    return "/".join(parts[:3]) if parts[0] == ".git" else parts[0]
 
 
 class Traced(NamedTuple):
@@ -142,6 +151,7 @@ class Traced(NamedTuple):
     err: str
     calls: list[Call]
     seen: list[object]
+    struck: bool
 
 
 def trace(
@@ -211,6 +221,8 @@ class _Tracer:
         self._processes: dict[int, int] = {}
         self._inside: dict[int, Call] = {}
         self._result: dict[int, int] = {}
+        self._met = 0
+        self._struck = False
 
     def run(self, command: Callable[[], NoReturn]) -> Traced:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -218,6 +230,8 @@ class _Tracer:
             if main == 0:
                 os.dup2(out.fileno(), 1)
                 os.dup2(err.fileno(), 2)
+                # The runner's own lead elsewhere.
+                sys.stdout, sys.stderr = (os.fdopen(fd, "w", encoding="utf-8") for fd in (1, 2))
                 self._ptrace(_TRACEME, 0)
                 os.kill(os.getpid(), signal.SIGSTOP)
                 command()
@@ -230,7 +244,7 @@ class _Tracer:
             for file in (out, err):
                 file.seek(0)
                 texts.append(file.read().decode("utf-8", "replace"))
-        return Traced(status, texts[0], texts[1], self._calls, self._seen)
+        return Traced(status, texts[0], texts[1], self._calls, self._seen, self._struck)
 
     def _loop(self, main: int) -> int:
         ended = 0
@@ -325,16 +339,21 @@ class _Tracer:
 
     # What goes wrong
 
-    def _due(self, number: int, call: Call) -> str:
-        if self._fault is None:
+    def _due(self, call: Call) -> str:
+        """Return what happens to a call, "" for nothing."""
+        fault = self._fault
+        if fault is None:
             return ""
-        if self._fault.what == "full":
-            needs_room = call.name in FULL or call.creates
-            return "ENOSPC" if number >= self._fault.at and needs_room else ""
-        return self._fault.what if self._fault.at == number else ""
+        if self._struck:
+            return "ENOSPC" if fault.what == "full" and (call.name in FULL or call.creates) else ""
+        if (call.name, place_of(call)) != (fault.name, fault.place):
+            return ""
+        self._met += 1
+        self._struck = self._met > fault.nth
+        return fault.what.replace("full", "ENOSPC") if self._struck else ""
 
     def _fail_on_entry(self, pid: int, call: Call) -> None:
-        what = self._due(len(self._calls), call)
+        what = self._due(call)
         if what == "kill-before":
             os.kill(pid, signal.SIGKILL)
         elif what == "short":

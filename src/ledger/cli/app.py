@@ -72,9 +72,12 @@ class Session:
         return self._ledger
 
     def close(self) -> None:
-        """Close the ledger if it was opened; where it was made just now, say if it lies on a network."""
+        """Close the ledger if it was opened, and say what there is to say of the disk below it."""
         if self._ledger is not None:
             self._ledger.close()
+            if self._ledger.sync_failed:
+                left_out = "the disk does not confirm the newest events, and they are left out"
+                click.echo(f"warning: {left_out} (`ledger verify` counts them)", err=True)
             if not self._was_there and self._ledger.path.exists():
                 from ledger.cli.session import warn_of_network
                 from ledger.store.mounts import network_filesystem

@@ -24,7 +24,10 @@ from ledger.store.segments import Break, Located, Place, Segments
 
 
 class LogReader:
-    """The log of a ledger's directory, for reading. One instance serves one thread."""
+    """The log of a ledger's directory, for reading. One instance serves one thread.
+
+    ``sync_failed`` says that the disk refused to confirm what lies past ``durable``: it is left out.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -33,7 +36,7 @@ class LogReader:
         self._heads = Heads(boot=self._boot)
         self._loaded = False
         self._confirmed = 0
-        self._refused = False
+        self.sync_failed = False
 
     def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
         """See `Store.groups`."""
@@ -147,13 +150,13 @@ class LogReader:
         if position > self._confirmed:
             self._confirmed = max(self._confirmed, read_durable(self._durable_path).position)
         if position > self._confirmed:
-            if self._refused or self._unsynced_path.exists():
+            if self.sync_failed or self._unsynced_path.exists():
                 return False
             try:
                 self._sync_segments()
             except OSError as error:
                 # A later sync that succeeds proves nothing: the error is told once.
-                self._refused = True
+                self.sync_failed = True
                 self._mark_unsynced(error)
                 return False
             self._confirmed = position
