@@ -158,7 +158,7 @@ class StorePlay:
         assert again.status == 0, again.err
         assert self._ids() == [event.id for event in self.events], "an event was lost or doubled"
         assert_prefixes([*seen, self.read()], self.read())
-        assert not (self.root / "unsynced").exists()
+        assert list(self.root.glob("unsynced.*")) == []
 
     def _ids(self) -> list[str]:
         """Return the ids of the run's events, each as it was given and with the version after the one before."""

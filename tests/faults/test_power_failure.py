@@ -76,6 +76,9 @@ def test_the_laboratory_finds_a_store_that_is_broken(
     owner, name, replacement = BREAKS[broken]
     for each in (local, reader) if owner is reader else (owner,):
         monkeypatch.setattr(each, name, replacement)
+    if name == "_moved":
+        # A writer that met the failed sync itself looks for its place anew: two mistakes have to meet.
+        monkeypatch.setattr(local.LocalStore, "_forget", local.LocalStore.close)
     with pytest.raises(AssertionError):
         explore_all(lab, range(60))
 

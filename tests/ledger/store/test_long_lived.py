@@ -18,7 +18,7 @@ from ledger.events import PatchRefused, RunStarted
 from ledger.stamps import Stamp
 from ledger.store import local as local_module
 from ledger.store import reader as reader_module
-from ledger.store.disk import locked
+from ledger.store.disk import boot_id, locked
 from ledger.store.local import LocalStore
 from ledger.store.marks import read_durable
 
@@ -35,6 +35,16 @@ def failing_sync(fd: int) -> None:
 def others(root: Path, store: LocalStore) -> Callable[[], LocalStore]:
     """Opens the store as another process would."""
     return lambda: LocalStore.open(root, Stamp())
+
+
+def full(*arguments: object) -> None:
+    """Fail as a disk does that has no room."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def mark(root: Path) -> Path:
+    """Return where a failed sync is marked."""
+    return root / f"unsynced.{boot_id()}"
 
 
 def test_what_is_in_doubt_is_not_shown_to_its_own_writer(
@@ -67,14 +77,14 @@ def test_writers_go_on_where_another_has_written_anew(
 
     # Read by one and lost to by another before the failed sync is told to anybody.
     with monkeypatch.context() as inner:
-        inner.setattr(local_module, "write_durably", crash)
+        inner.setattr(Path, "write_bytes", crash)
         with pytest.raises(KeyboardInterrupt):
             store.append([doubted], 2)
     assert reader.heads()["port"].v == 2
     with pytest.raises(LostRace):
         loser.append([refused("port")], 2)
-    (store.root / "unsynced").write_bytes(b"Input/output error\n")
     monkeypatch.undo()
+    mark(store.root).write_bytes(b"Input/output error\n")
     assert others().append([doubted], 2)[-1].s == 2
     assert others().append([refused("port")], 3)[-1].s == 3
     assert sorted(store.segments.firsts()) == [1, 2]
@@ -113,9 +123,6 @@ def test_a_mark_that_cannot_be_written_fails_no_append(
     """`durable` comes after the sync: without it the event is as safe, and the next append says it again."""
     store.append([started("port")], 1)
 
-    def full(path: Path, cursor: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     with monkeypatch.context() as inner:
         inner.setattr(local_module, "write_durable", full)
         assert store.append([refused("port")], 2)[-1].s == 2
@@ -139,7 +146,8 @@ def test_a_reader_believes_the_first_failed_sync(
     (store.root / "durable").write_bytes(durable)
     reader = others()
     with monkeypatch.context() as inner:
-        inner.setattr(reader_module, "sync_data", failing_sync)
+        inner.setattr(reader_module, "sync_file", failing_sync)
+        inner.setattr(Path, "write_bytes", full)
         assert [frame.s for frame in reader.frames()] == [1]
     assert [frame.s for frame in reader.frames()] == [1]
     assert reader.heads()["port"].v == 1
@@ -158,20 +166,19 @@ def test_a_full_disk_has_room_for_a_name(
     monkeypatch: pytest.MonkeyPatch,
     room: str,
 ) -> None:
-    """Where the marker's text does not fit, its name may; where nothing does, the caller hears of the sync alone."""
+    """Where the mark's text does not fit, its name may; where nothing does, the caller hears of the sync alone."""
 
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def named(path: Path, data: bytes) -> None:
+        path.touch()
+        full()
 
     store.append([started("port")], 1)
     with monkeypatch.context() as inner:
         inner.setattr(local_module, "sync_data", failing_sync)
-        inner.setattr(local_module, "write_durably", full)
-        if room == "nothing":
-            inner.setattr(Path, "touch", full)
+        inner.setattr(Path, "write_bytes", named if room == "a name" else full)
         with pytest.raises(UnsyncedLog, match="Input/output error"):
             store.append([refused("port")], 2)
-    assert (store.root / "unsynced").exists() == (room == "a name")
+    assert mark(store.root).exists() == (room == "a name")
     assert len(list(others().frames())) == (1 if room == "a name" else 2)
     assert others().append([refused("port")], 3)[-1].s == 3
 
