@@ -8,6 +8,7 @@ repository's own index is never touched.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -122,6 +123,10 @@ def _snapshot(
     return _git(repository, env, "write-tree").decode().strip()
 
 
+_UNREAD = re.compile(rb"^warning: could not open directory (?!.*: Permission denied$)", re.MULTILINE)
+"""Git goes on without what is in a directory that cannot be read; one that is closed to us is passed over."""
+
+
 def _git(repository: Repository, env: Mapping[str, str], *args: str, allowed: int = 0) -> bytes:
     """Return what git printed; ``allowed`` is the highest exit code that is no failure."""
     import subprocess
@@ -130,10 +135,10 @@ def _git(repository: Repository, env: Mapping[str, str], *args: str, allowed: in
     done = subprocess.run(
         ["git", f"--git-dir={repository.git_dir}", f"--work-tree={repository.work_dir}", *settings, *args],
         cwd=repository.work_dir,
-        env=git_environment(**env),
+        env=git_environment(**env, LC_ALL="C"),
         capture_output=True,
         check=False,
     )
-    if done.returncode > allowed or done.returncode < 0:
+    if done.returncode > allowed or done.returncode < 0 or _UNREAD.search(done.stderr):
         raise GitFailed(f"git {args[0]}", done.returncode, done.stderr.decode("utf-8", "replace").strip())
     return done.stdout
