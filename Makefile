@@ -54,11 +54,14 @@ docs: $(VENV)/.all ## Links and commands in the documents, and that docs/cli.md 
 coverage: $(VENV)/.all ## The suite again, with what it did not reach
 	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS)
 
-bench: $(VENV)/.all ## Speed beside git's own, on this repository (ARGS=/path/to/repository for another)
+bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this repository (ARGS=/path for another)
 	@$(PY) bench/history.py $(or $(ARGS),.)
 	@$(PY) bench/recorded.py $(or $(ARGS),.)
 	@$(PY) bench/apply_cost.py
 	@$(PY) bench/gates.py
+	@$(PY) bench/append.py
+	@$(PY) bench/verify.py
+	@$(PY) bench/rivals.py
 
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
 	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)

@@ -6,17 +6,18 @@ appending cost the same at a thousand and at a million events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ledger.errors import LostRace, NotACopy
 from ledger.events import (
     NO_DIGEST,
-    AnyEvent,
     CommitSeen,
+    Event,
     PatchApplied,
     PatchRolledBack,
     PhaseEntered,
@@ -68,41 +69,43 @@ class RunHead(Struct, frozen=True):
     imported: bool = False
 
 
-def retire(heads: dict[str, RunHead], event: RetentionApplied, position: int) -> None:
-    """Let the runs that a retention event names be retired, those that had ended as it says.
+def retired_heads(
+    event: RetentionApplied, head_of: Callable[[str], RunHead | None], position: int
+) -> Iterator[RunHead]:
+    """Yield the heads of the runs that a retention event takes: those that had ended as it says.
 
-    A run that is not in ``heads`` is one whose frames are gone already.
+    Args:
+        event: The event.
+        head_of: Gives the head before; None for a run whose frames are gone already.
+        position: The event's.
     """
     for run in event.runs:
-        head = heads.get(run.run)
-        if head is None or (head.v, head.digest, head.open, head.retired) == (
-            run.last_v,
-            run.digest,
-            False,
-            "",
+        head = head_of(run.run)
+        if head is not None and (
+            head.open or head.retired or (head.v, head.digest) != (run.last_v, run.digest)
         ):
-            heads[run.run] = RunHead(
-                run=run.run,
-                v=run.last_v,
-                digest=run.digest,
-                position=position,
-                at_ns=run.finished_at_ns,
-                retired=event.reference,
-            )
+            continue
+        yield RunHead(
+            run=run.run,
+            v=run.last_v,
+            digest=run.digest,
+            position=position,
+            at_ns=run.finished_at_ns,
+            retired=event.reference,
+        )
 
 
-def advance(head: RunHead | None, event: AnyEvent, digest: str, position: int) -> RunHead:
+def advance(head: RunHead | None, event: Event | UnknownEvent, digest: str, position: int) -> RunHead:
     """Return the head after ``event``; ``head`` is None for a run's first event."""
-    known: dict[str, Any] = {}
-    if head is not None:
-        known = {name: getattr(head, name) for name in RunHead.__struct_fields__}
-    known |= {"run": event.run, "v": event.v, "digest": digest, "position": position, "at_ns": event.at_ns}
-    return RunHead(**{**known, **_changes(event)})
+    changes = _changes(event)
+    if head is None:
+        head = RunHead(run=event.run, v=event.v, digest=digest, position=position)
+    return replace(head, v=event.v, digest=digest, position=position, at_ns=event.at_ns, **changes)
 
 
 def from_elsewhere(head: RunHead) -> RunHead:
     """Return the head of a run that was imported: nobody goes on with it here."""
-    return msgspec.structs.replace(head, imported=True, open=False)
+    return replace(head, imported=True, open=False)
 
 
 def check_copies(copies: Sequence[bytes], head: RunHead | None) -> None:
@@ -125,7 +128,7 @@ def check_copies(copies: Sequence[bytes], head: RunHead | None) -> None:
         head = advance(head, event, event_digest(data), 0)
 
 
-def _changes(event: AnyEvent) -> dict[str, Any]:
+def _changes(event: Event | UnknownEvent) -> dict[str, Any]:
     """Return what a kind of event says of a run besides that it happened."""
     said: dict[str, Any] = {}
     match event:

@@ -228,7 +228,7 @@ def test_a_store_that_calls_nothing_damage_would_be_noticed(
     """These checks can fail: where every break is a torn tail, a flipped bit is cut off with all behind it."""
     for module in ("reader", "local"):
         monkeypatch.setattr(f"ledger.store.{module}.damage_of", lambda *what, **how: None)
-        monkeypatch.setattr(f"ledger.store.{module}.read_durable", lambda path: Cursor())
+    monkeypatch.setattr("ledger.store.marks.DurableMark.read", lambda mark: Cursor())
     path = min(closed.matching(("log/*",)))
     for _ in flips(path, [8 * 100]):
         before = read_tree(closed.root)

@@ -15,6 +15,16 @@ from ledger.errors import Busy
 _POLL_S = 0.02
 
 
+class Descriptor:
+    """An open file that is closed with the last reference to it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
 def sync_data(fd: int) -> None:
     """Return once the file's bytes and size are on the disk.
 
@@ -46,7 +56,7 @@ def sync_directory(path: Path) -> None:
         os.close(fd)
 
 
-def write_all(fd: int, data: bytes) -> None:
+def write_all(fd: int, data: bytes | bytearray) -> None:
     """Write every byte, going on after a short write."""
     view = memoryview(data)
     while view:
@@ -90,8 +100,8 @@ def forget_pages(path: Path) -> None:
             os.close(fd)
 
 
-def write_cached(path: Path, data: bytes) -> None:
-    """Publish a file by rename without syncing it, for what can be made again.
+def write_cached(path: Path, data: bytes) -> bool:
+    """Publish a file by rename without syncing it, for what can be made again; return whether it is there.
 
     Its directory may have been deleted. Nothing depends on the file, so a failure to write it is no
     failure of the command: the old one, or none, stays.
@@ -104,6 +114,8 @@ def write_cached(path: Path, data: bytes) -> None:
     except OSError:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def _temporary(path: Path) -> Path:

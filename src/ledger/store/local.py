@@ -10,14 +10,15 @@ that the next writer sets aside.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
+from msgspec.structs import replace
 
 from ledger.errors import DamagedLedger, DroppedBody, LostRace, NewerFormat, NoLedger, RunName, UnsyncedLog
 from ledger.events import (
@@ -26,25 +27,36 @@ from ledger.events import (
     Event,
     LedgerRecovered,
     RetiredRun,
+    UnknownEvent,
     encode_event,
     event_digest,
     parse_event,
 )
-from ledger.frames import Cursor, Frame, encode_frame, parse_frame
+from ledger.frames import Cursor, Frame, encode_frame
 from ledger.heads import RunHead, check_copies
 from ledger.redaction import dropped
 from ledger.stamps import Stamp
 from ledger.store.archive import Archive
 from ledger.store.bodies import Bodies
 from ledger.store.disk import locked, sync_data, sync_directory, write_all, write_durably
-from ledger.store.marks import last_boot, read_durable, write_durable, write_heads
-from ledger.store.reader import LogReader, check_mark, covered_break, damage_of
+from ledger.store.journal import Heads, last_boot
+from ledger.store.reader import LogReader, check_mark, covered_break, damage_of, unlike_mark
 from ledger.store.sealed import Seal
-from ledger.store.segments import SEGMENT_SIZE_BYTES, Break, Located, Place
+from ledger.store.segments import SEGMENT_SIZE_BYTES, Break, Place
 
 FORMAT = b"ledger/1\n"
 ARCHIVE_TIMEOUT_S = 30.0
 _DIRECTORIES = ("log", "bodies", "cache", "quarantine", "locks")
+_SETTLED_NS = 3_000_000_000
+"""A directory whose time is older than this when it is read gets another time when it changes."""
+
+
+class Stamped(NamedTuple):
+    """An event as it goes into the log: its value, its stored bytes and their digest."""
+
+    event: Event | UnknownEvent
+    data: bytes
+    digest: str
 
 
 class LocalStore(LogReader):
@@ -57,6 +69,8 @@ class LocalStore(LogReader):
         self._fd = -1
         self._fd_segment = 0
         self._fd_process = 0
+        self._lock_path = root / "locks" / "append"
+        self._log_time_ns = 0
         self._dropped: tuple[int, Mapping[str, str]] = 0, {}
 
     @classmethod
@@ -90,10 +104,10 @@ class LocalStore(LogReader):
         return cls(root, stamp)
 
     def close(self) -> None:
-        """Release the open segment. Nothing is pending: every append was synced before it returned."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Release what is open. Nothing is pending: every append was synced before it returned."""
+        self._release_segment()
+        self._durable.close()
+        self._journal.close()
 
     def read_body(self, digest: str) -> bytes:
         """See `Store.read_body`."""
@@ -119,11 +133,11 @@ class LocalStore(LogReader):
 
     def append(self, events: Sequence[Event], expected_v: int | None = None) -> tuple[Frame, ...]:
         """See `Store.append`."""
-        with locked(self.root / "locks" / "append"):
-            if self._unsynced_path.exists():
+        with locked(self._lock_path):
+            if os.access(self._unsynced_path, os.F_OK):
                 self._rewrite_unsynced()
             self._catch_up()
-            head = self._heads.runs.get(events[0].run)
+            head = self._heads.get(events[0].run)
             written = None if expected_v is None else self._retry(events, expected_v, head)
             if written is None:
                 if head is not None and head.retired:
@@ -135,17 +149,18 @@ class LocalStore(LogReader):
 
     def append_copies(self, copies: Sequence[bytes], events: Sequence[Event]) -> tuple[Frame, ...]:
         """See `Store.append_copies`."""
-        with locked(self.root / "locks" / "append"):
+        with locked(self._lock_path):
             if self._unsynced_path.exists():
                 self._rewrite_unsynced()
             self._catch_up()
             run = parse_event(copies[0]).run
-            head = self._heads.runs.get(run)
+            head = self._heads.get(run)
             if head is not None and head.retired:
                 raise RunName(run, f"the run was retired by {head.retired}")
             check_copies(copies, head)
-            of_ledger = _stamped(events, self._heads.runs.get(LEDGER_RUN))
-            written = self._write([*copies, *of_ledger])
+            of_ledger = _stamped(events, self._heads.get(LEDGER_RUN))
+            copied = [Stamped(parse_event(data), data, event_digest(data)) for data in copies]
+            written = self._write([*copied, *of_ledger])
         self._sync(written[-1])
         return written
 
@@ -156,7 +171,7 @@ class LocalStore(LogReader):
             UnsyncedLog: The disk still does not confirm. The log is as it was.
         """
         if self._unsynced_path.exists():
-            with locked(self.root / "locks" / "append"):
+            with locked(self._lock_path):
                 if self._unsynced_path.exists():
                     self._rewrite_unsynced()
 
@@ -164,7 +179,7 @@ class LocalStore(LogReader):
         """Write what a failed sync left in doubt into a new segment, then let appends go on."""
         # Segments before the last one were synced when it was begun, whatever the mark still says.
         begun = max(self.segments.logged(), default=1) - 1
-        confirmed = max(read_durable(self._durable_path).position, begun)
+        confirmed = max(self._durable.read().position, begun)
         place = self._beginning()
         try:
             if confirmed:
@@ -178,7 +193,7 @@ class LocalStore(LogReader):
         except OSError as error:
             raise UnsyncedLog(self.segments.root, str(error)) from error
         self._forget()
-        self._heads_path.unlink(missing_ok=True)
+        self._journal.discard()
         self._unsynced_path.unlink()
         sync_directory(self.root)
 
@@ -190,27 +205,63 @@ class LocalStore(LogReader):
             for mark in self.root.glob("unsynced.*"):
                 if mark != self._unsynced_path:
                     mark.unlink(missing_ok=True)  # Of an earlier boot: it says nothing of this one.
-        path = self.segments.path(self._heads.segment)
-        if path.exists() and path.stat().st_size == self._heads.offset and not self._has_newer_segment():
+        if self._at_end():
             return
-        durable = read_durable(self._durable_path)
+        self._adopt_others()
+        durable = self._durable.read()
+        if not self._at_end():
+            self._scan(durable)
+        cursor = self._heads.place.cursor
+        if cursor.position < durable.position:
+            reason = f"the log ends at position {cursor.position}, {durable.position} was acknowledged"
+            raise DamagedLedger("log", reason)
+        if cursor.position == durable.position and cursor.hash != durable.hash:
+            raise unlike_mark(durable)
+
+    def _adopt_others(self) -> None:
+        """Take over the heads that others left in the journal; begin anew where they do not fit the log."""
+        before = self._heads.place
+        self._journal.read(self._heads)
+        if self._heads.place != before and not self.holds(self._heads.place):
+            self._journal.close()
+            self._heads = Heads(self._beginning())
+
+    def _scan(self, durable: Cursor) -> None:
+        """Fold the frames that no journal led past, and set a torn tail aside."""
         try:
             for group, place in self.segments.groups(self._heads.place):
                 check_mark(durable, group)
                 self._fold(group, place)
         except Break as broken:
-            same_boot = last_boot(self._heads_path) == self._boot != ""
+            same_boot = last_boot(self._journal.path) == self._journal.boot != ""
             if reason := damage_of(broken, durable, same_boot=same_boot):
                 raise DamagedLedger(*reason) from broken
             self._recover(broken)
-        if self._heads.position < durable.position:
-            reason = f"the log ends at position {self._heads.position}, {durable.position} was acknowledged"
-            raise DamagedLedger("log", reason)
         self._heads.place = self.segments.end(self._heads.place)
 
-    def _has_newer_segment(self) -> bool:
-        logged = self.segments.logged()
-        return bool(logged) and logged[-1] > self._heads.segment
+    def _at_end(self) -> bool:
+        """Return whether the log ends where the heads were folded to."""
+        segment, offset, _ = self._heads.place
+        if self._has_other_names():
+            return False
+        if self._fd_segment == segment:
+            facts = os.fstat(self._fd)
+            if facts.st_nlink:
+                return facts.st_size == offset
+            # Others have written the whole segment anew: this is the file that was there before.
+            self._release_segment()
+        return self.segments.path(segment).stat().st_size == offset
+
+    def _has_other_names(self) -> bool:
+        """Return whether the last segment is another one; names are only read when they may have changed."""
+        time_ns = self.segments.root.stat().st_mtime_ns
+        if time_ns == self._log_time_ns:
+            return False
+        settled = time_ns + _SETTLED_NS < time.time_ns()
+        if self.segments.logged()[-1:] != [self._heads.place.segment]:
+            return True
+        self._log_time_ns = time_ns if settled else 0
+        return False
 
     def _recover(self, broken: Break) -> None:
         """Set aside the bytes of an append that was never acknowledged, then say so in the log."""
@@ -229,7 +280,7 @@ class LocalStore(LogReader):
             quarantine=name,
             size_bytes=len(broken.rest),
         )
-        self._write(_stamped([event], self._heads.runs.get(LEDGER_RUN)))
+        self._write(_stamped([event], self._heads.get(LEDGER_RUN)))
 
     def _retry(
         self, events: Sequence[Event], expected_v: int, head: RunHead | None
@@ -260,29 +311,31 @@ class LocalStore(LogReader):
                     if frame.event.id == event.id:
                         raise LostRace(frame.event.run, frame.event.v, frame.event.v)
 
-    def _write(self, events: Sequence[bytes]) -> tuple[Frame, ...]:
+    def _write(self, events: Sequence[Stamped]) -> tuple[Frame, ...]:
         """Write events as one group at the end of the log and fold it. The append lock is held."""
-        if self._heads.offset >= SEGMENT_SIZE_BYTES:
+        if self._heads.place.offset >= SEGMENT_SIZE_BYTES:
             self._roll()
         fd = self._segment_fd()
-        lines, cursor = bytearray(), self._heads.place.cursor
-        group: list[Located] = []
-        durable = max(self._confirmed, read_durable(self._durable_path).position)
+        segment, offset, cursor = self._heads.place
+        lines, frames = bytearray(), list[Frame]()
+        position, last = cursor.position, cursor.hash
+        durable = max(self._confirmed, self._durable.read().position)
         for remaining, event in zip(range(len(events) - 1, -1, -1), events, strict=True):
-            line, digest = encode_frame(event, cursor.hash, cursor.position + 1, remaining, durable)
+            position, before = position + 1, last
+            line, last = encode_frame(event.data, before, position, remaining, durable)
             lines += line
-            cursor = Cursor(cursor.position + 1, digest)
-            group.append(Located(parse_frame(line[:-1]), line, self._heads.offset + len(lines)))
+            frames.append(Frame(last, before, position, remaining, durable, Raw(event.data)))
         try:
-            write_all(fd, bytes(lines))
+            write_all(fd, lines)
         except OSError:
             # Nobody has seen these bytes: take them back rather than leave a torn tail.
-            os.ftruncate(fd, self._heads.offset)
+            os.ftruncate(fd, offset)
             raise
-        self._fold(group, Place(self._heads.segment, self._heads.offset + len(lines), cursor))
-        self._heads.boot = self._boot
-        write_heads(self._heads_path, self._heads)
-        return tuple(located.frame for located in group)
+        for frame, (event, _, digest) in zip(frames, events, strict=True):
+            self._advance(event, digest, frame.s)
+        self._heads.place = Place(segment, offset + len(lines), Cursor(position, last))
+        self._journal.write(self._heads)
+        return tuple(frames)
 
     def _roll(self) -> None:
         """Close the last segment: its bytes and name are on the disk before the next one's first frame."""
@@ -294,22 +347,27 @@ class LocalStore(LogReader):
         self._heads.place = Place(self._heads.position + 1, 0, self._heads.place.cursor)
 
     def _segment_fd(self) -> int:
-        segment = self._heads.segment
+        segment = self._heads.place.segment
         # Another process may have written the segment anew, and renamed it over the file that is open here.
         # And a forked process needs an open file of its own: of a shared one, Linux tells a failed write to
         # one of the two alone, and the other would acknowledge what is lost.
         same = self._fd >= 0 and (self._fd_segment, self._fd_process) == (segment, os.getpid())
         if not same or os.fstat(self._fd).st_nlink == 0:
-            self.close()
+            self._release_segment()
             path = self.segments.path(segment)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-            if self._heads.offset == 0:
+            if self._heads.place.offset == 0:
                 # Also where the file was there: whoever made it may have died before this.
                 sync_directory(self.segments.root)
                 if self._heads.position == 0:
                     sync_directory(self.root)
             self._fd_segment, self._fd_process = segment, os.getpid()
         return self._fd
+
+    def _release_segment(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd, self._fd_segment = -1, 0
 
     def _sync(self, last: Frame) -> None:
         if last.s <= self._confirmed:
@@ -321,7 +379,7 @@ class LocalStore(LogReader):
         self._confirmed = last.s
         with suppress(OSError):
             # The event is on the disk, and too low a mark is safe: the next append says it again.
-            write_durable(self._durable_path, Cursor(last.s, last.h))
+            self._durable.advance(Cursor(last.s, last.h))
 
     def _forget(self) -> None:
         """Let go of what was folded and opened: it holds what is in doubt."""
@@ -380,31 +438,32 @@ class LocalStore(LogReader):
 
     def _close_segment(self) -> None:
         """Begin a new segment, so that what is written can be sealed; the last one may be empty already."""
-        with locked(self.root / "locks" / "append"):
+        with locked(self._lock_path):
             if self._unsynced_path.exists():
                 self._rewrite_unsynced()
             self._catch_up()
             cursor = self._heads.place.cursor
-            if self._heads.offset == 0:
+            if self._heads.place.offset == 0:
                 return
             self._roll()
             self._segment_fd()
-        write_durable(self._durable_path, cursor)
+        self._durable.advance(cursor)
 
     @property
     def _archive_lock(self) -> Path:
         return self.root / "locks" / "archive"
 
 
-def _stamped(events: Sequence[Event], head: RunHead | None) -> list[bytes]:
-    """Return the bytes of events of one run, ``v`` and ``prev`` set, following ``head``."""
+def _stamped(events: Sequence[Event], head: RunHead | None) -> list[Stamped]:
+    """Return the events of one run with ``v`` and ``prev`` set, following ``head``."""
     v, prev = (0, NO_DIGEST) if head is None else (head.v, head.digest)
-    stamped: list[bytes] = []
+    stamped: list[Stamped] = []
     for event in events:
         v += 1
-        data = encode_event(msgspec.structs.replace(event, v=v, prev=prev))
+        done = replace(event, v=v, prev=prev)
+        data = encode_event(done)
         prev = event_digest(data)
-        stamped.append(data)
+        stamped.append(Stamped(done, data, prev))
     return stamped
 
 
@@ -413,4 +472,4 @@ def _same(event: Event, frame: Frame) -> bool:
     stored = frame.event
     if not isinstance(stored, Event):
         return False
-    return stored == msgspec.structs.replace(event, v=stored.v, prev=stored.prev, at_ns=stored.at_ns)
+    return stored == replace(event, v=stored.v, prev=stored.prev, at_ns=stored.at_ns)

@@ -8,18 +8,20 @@ See: ``docs/format.md``, "What a reader may consume".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ledger.errors import DamagedLedger
-from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
+from ledger.events import AnyEvent, Event, RetentionApplied, RunImported, UnknownEvent, event_digest
 from ledger.frames import Cursor, Frame
-from ledger.heads import RunHead, advance, from_elsewhere, retire
-from ledger.store.disk import boot_id, sync_directory, sync_file
-from ledger.store.marks import Heads, read_durable, read_heads
+from ledger.heads import RunHead, advance, from_elsewhere, retired_heads
+from ledger.store.chain import ChainPass
+from ledger.store.disk import sync_directory, sync_file
+from ledger.store.journal import Heads, Journal
+from ledger.store.marks import DurableMark
 from ledger.store.segments import Break, Located, Place, Segments
 
 
@@ -32,8 +34,10 @@ class LogReader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.segments = Segments(root / "log")
-        self._boot = boot_id()
-        self._heads = Heads(boot=self._boot)
+        self._journal = Journal(root / "cache" / "heads")
+        self._durable = DurableMark(root / "durable")
+        self._unsynced_path = root / f"unsynced.{self._journal.boot}"
+        self._heads = Heads(Place(1, 0, Cursor()))
         self._loaded = False
         self._confirmed = 0
         self.sync_failed = False
@@ -63,12 +67,32 @@ class LogReader:
             for located in group:
                 yield place.segment, located
 
+    def check_chains(self, wanted: Collection[int] = ()) -> ChainPass | None:
+        """Check the whole log in one pass over its stored bytes; return None where not all is plainly well.
+
+        None does not say that anything is wrong, for which see `frames`: a torn tail, an append under way,
+        a sealed segment or the JSON of another writer is enough.
+
+        Args:
+            wanted: Positions whose hashes the pass shall note.
+        """
+        durable, firsts = self._durable.read(), self.segments.firsts()
+        chain = ChainPass({durable.position, *wanted})
+        if firsts != self.segments.logged():
+            return None
+        for first in firsts:
+            if first != chain.cursor.position + 1 or not chain.take(self.segments.path(first)):
+                return None
+        if chain.cursor.position < durable.position or chain.hashes.get(durable.position) != durable.hash:
+            return None
+        return chain if self._confirm(chain.cursor.position) else None
+
     def heads(self) -> Mapping[str, RunHead]:
         """See `Store.heads`."""
         self._load()
         for group, place in self._confirmed_groups(self._heads.place):
             self._fold(group, place)
-        return self._heads.runs
+        return self._heads.every()
 
     def unconfirmed(self) -> int:
         """Return how many whole frames lie past what may be consumed: the disk has not confirmed them."""
@@ -119,17 +143,19 @@ class LogReader:
             return
         self._adopt()
         if self._heads.position and not self._confirm(self._heads.position):
-            self._heads = Heads(boot=self._boot, segment=self._first())
+            self._heads = Heads(self._beginning())
 
     def _adopt(self) -> None:
         """Take over the cached heads, or begin at the log's beginning where they do not fit the log."""
-        heads = read_heads(self._heads_path)
-        if not heads.position or not self.holds(heads.place):
-            heads = Heads(boot=self._boot, segment=self._first())
-        self._heads, self._loaded = heads, True
+        self._heads, self._loaded = Heads(self._beginning()), True
+        self._journal.close()
+        self._journal.read(self._heads)
+        if not self.holds(self._heads.place):
+            self._journal.close()
+            self._heads = Heads(self._beginning())
 
     def _confirmed_groups(self, start: Place) -> Iterator[tuple[list[Located], Place]]:
-        durable = read_durable(self._durable_path)
+        durable = self._durable.read()
         place = start
         try:
             for group, place in self.segments.groups(start):
@@ -148,7 +174,7 @@ class LogReader:
     def _confirm(self, position: int) -> bool:
         """Return whether the log is on the disk up to ``position``, syncing it if nobody has said so."""
         if position > self._confirmed:
-            self._confirmed = max(self._confirmed, read_durable(self._durable_path).position)
+            self._confirmed = max(self._confirmed, self._durable.read().position)
         if position > self._confirmed:
             if self.sync_failed or self._unsynced_path.exists():
                 return False
@@ -174,13 +200,18 @@ class LogReader:
                 event = frame.event
             except msgspec.DecodeError as error:
                 raise DamagedLedger(f"position {frame.s}", f"not an event: {error}") from error
-            head = self._heads.runs.get(event.run)
-            self._heads.runs[event.run] = advance(head, event, event_digest(frame.e), frame.s)
-            if isinstance(event, RetentionApplied):
-                retire(self._heads.runs, event, frame.s)
-            if isinstance(event, RunImported) and event.of in self._heads.runs:
-                self._heads.runs[event.of] = from_elsewhere(self._heads.runs[event.of])
+            self._advance(event, event_digest(frame.e), frame.s)
         self._heads.place = place
+
+    def _advance(self, event: Event | UnknownEvent, digest: str, position: int) -> None:
+        """Let the heads know of one event."""
+        heads = self._heads
+        heads.put(advance(heads.get(event.run), event, digest, position))
+        if isinstance(event, RetentionApplied):
+            for retired in retired_heads(event, heads.get, position):
+                heads.put(retired)
+        if isinstance(event, RunImported) and (imported := heads.get(event.of)) is not None:
+            heads.put(from_elsewhere(imported))
 
     def _mark_unsynced(self, error: OSError) -> None:
         """Tell every later opener that the bytes past ``durable`` may not be on the disk.
@@ -193,25 +224,18 @@ class LogReader:
         with suppress(OSError):
             self._unsynced_path.write_bytes(f"{error}\n".encode())
 
-    @property
-    def _durable_path(self) -> Path:
-        return self.root / "durable"
-
-    @property
-    def _unsynced_path(self) -> Path:
-        return self.root / f"unsynced.{self._boot}"
-
-    @property
-    def _heads_path(self) -> Path:
-        return self.root / "cache" / "heads"
-
 
 def check_mark(durable: Cursor, group: list[Located]) -> None:
     """Check that the frame which ``durable`` names is the one that was acknowledged."""
     for located in group:
         if located.frame.s == durable.position and located.frame.h != durable.hash:
-            reason = "the frame is not the one that was acknowledged"
-            raise DamagedLedger(f"position {durable.position}", reason)
+            raise unlike_mark(durable)
+
+
+def unlike_mark(durable: Cursor) -> DamagedLedger:
+    """Return the error that the frame which ``durable`` names is another one."""
+    reason = "the frame is not the one that was acknowledged"
+    return DamagedLedger(f"position {durable.position}", reason)
 
 
 def damage_of(broken: Break, durable: Cursor, *, same_boot: bool) -> tuple[str, str] | None:

@@ -15,9 +15,8 @@ from ledger.events import PatchRefused, RunStarted
 from ledger.frames import Frame, parse_frame
 from ledger.stamps import Stamp
 from ledger.store import disk as disk_module
+from ledger.store import journal as journal_module
 from ledger.store import local as local_module
-from ledger.store import marks as marks_module
-from ledger.store import reader as reader_module
 from ledger.store import segments as segments_module
 from ledger.store.local import LocalStore
 from ledger.store.marks import read_durable
@@ -428,8 +427,7 @@ def test_a_doubt_does_not_outlive_the_system(
     """After a restart what can be read comes from the disk: readers go on, and the mark is taken away."""
     fill(store, started, refused)
     fail_once(monkeypatch, store, refused("port"), 4)
-    for module in (reader_module, marks_module):
-        monkeypatch.setattr(module, "boot_id", lambda: "another")
+    monkeypatch.setattr(journal_module, "boot_id", lambda: "another")
     assert len(list(reopen(root, stamp).frames())) == 4
     reopen(root, stamp).append([refused("port")], 5)
     assert list(root.glob("unsynced*")) == []

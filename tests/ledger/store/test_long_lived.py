@@ -20,7 +20,7 @@ from ledger.store import local as local_module
 from ledger.store import reader as reader_module
 from ledger.store.disk import boot_id, locked
 from ledger.store.local import LocalStore
-from ledger.store.marks import read_durable
+from ledger.store.marks import DurableMark, read_durable
 
 Started = Callable[[str], RunStarted]
 Refused = Callable[[str], PatchRefused]
@@ -124,7 +124,7 @@ def test_a_mark_that_cannot_be_written_fails_no_append(
     store.append([started("port")], 1)
 
     with monkeypatch.context() as inner:
-        inner.setattr(local_module, "write_durable", full)
+        inner.setattr(DurableMark, "advance", full)
         assert store.append([refused("port")], 2)[-1].s == 2
     assert read_durable(store.root / "durable").position == 1
     assert [frame.s for frame in others().frames()] == [1, 2]
