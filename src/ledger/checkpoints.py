@@ -15,7 +15,7 @@ import re
 
 from msgspec import Struct
 
-from ledger.errors import BadNote
+from ledger.checkpoint_errors import BadNote
 from ledger.signednotes import Note, parse_note
 
 _ORIGIN = "ledger/1 chain "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ledger.errors import BadKey, KeyExists
+from ledger.checkpoint_errors import BadKey, KeyExists
 from ledger.signednotes import PublicKey, SigningKey, parse_public_key
 from ledger.store.disk import sync_data, write_all
 

@@ -44,7 +44,7 @@ class LedgerReader:
         self.directory = directory
         self._stamp = stamp
         self._store: LocalStore | None = None
-        self._session: tuple[int, DuckDBPyConnection] | None = None
+        self._session: tuple[tuple[int, int], DuckDBPyConnection] | None = None
 
     @classmethod
     def open(cls, start: str | Path = ".", *, actor: Actor | None = None, stamp: Stamp | None = None) -> Self:
@@ -271,9 +271,10 @@ class LedgerReader:
         """
         from ledger.query.session import open_session
 
-        position = self.store.position()
-        if self._session is None or self._session[0] != position:
-            self._session = (position, open_session(self.store))
+        # A forked process has its parent's connection, and none of the threads that work for it.
+        key = self.store.position(), os.getpid()
+        if self._session is None or self._session[0] != key:
+            self._session = (key, open_session(self.store))
         return self._session[1].execute(query, parameters)
 
     def verify(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ledger.errors import BadKey, BadNote, UntrustedNote
+from ledger.checkpoint_errors import BadKey, BadNote, UntrustedNote
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from ledger.checkpoint_errors import UntrustedNote
 from ledger.checkpoints import Checkpoint
-from ledger.errors import UntrustedNote
 from ledger.findings import Finding
 from ledger.projections.checkpoints import Kept, Unreadable
 from ledger.signednotes import PublicKey, find_signer

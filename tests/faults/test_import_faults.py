@@ -24,7 +24,9 @@ from ledger.projections.refs import RunRef
 from ledger.stamps import Stamp
 from ledger.store import disk, local
 from ledger.store.bodies import Bodies
+from ledger.store.journal import Journal
 from ledger.store.local import LocalStore
+from ledger.store.marks import DurableMark
 
 STEPS: list[tuple[tuple[Any, str], int]] = [
     ((Bodies, "write"), 1),
@@ -33,9 +35,9 @@ STEPS: list[tuple[tuple[Any, str], int]] = [
     ((LocalStore, "append_copies"), 2),
     ((LocalStore, "_write"), 1),
     ((LocalStore, "_write"), 2),
-    ((local, "write_heads"), 1),
+    ((Journal, "write"), 1),
     ((LocalStore, "_sync"), 1),
-    ((local, "write_durable"), 2),
+    ((DurableMark, "advance"), 2),
     ((RunRef, "_commit"), 2),
     ((RunRef, "_publish"), 1),
     ((RunRef, "_publish"), 4),

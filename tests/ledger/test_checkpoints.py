@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ledger.checkpoint_errors import BadNote
 from ledger.checkpoints import Checkpoint, encode_checkpoint, parse_checkpoint, parse_checkpoints
-from ledger.errors import BadNote
 from ledger.signednotes import is_key_name
 
 LEDGER = "030ca83d95bd312a434a430d13978fdabee780466ba7437d223718fcb4d36efe"

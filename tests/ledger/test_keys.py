@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.errors import BadKey, KeyExists
+from ledger.checkpoint_errors import BadKey, KeyExists
 from ledger.keys import read_public_key, read_signing_key, write_signing_key
 from ledger.signednotes import find_signer
 

@@ -20,10 +20,10 @@ from archive_lab import Crash, crashes, reseal
 from ledger import Ledger
 from ledger.errors import NoLedger, RunName, UnknownReference
 from ledger.events import RetentionApplied, RetiredRun, RunFinished
+from ledger.findings import Finding
 from ledger.operations import retention
 from ledger.stamps import Stamp
 from ledger.store import local as local_module
-from ledger.verification import Finding
 
 pytestmark = pytest.mark.duckdb
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.errors import BadKey, BadNote, UntrustedNote
+from ledger.checkpoint_errors import BadKey, BadNote, UntrustedNote
 from ledger.signednotes import (
     Note,
     PublicKey,

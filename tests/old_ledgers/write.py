@@ -109,7 +109,9 @@ def record(root: Path, ledger: Ledger) -> None:
     lines = FILES["a.txt"]
     ledger.run("port to 3.13", name="port")
     ledger.enter_phase("P3", note="building: é")
-    ledger.apply(diff(root, lines, lines.replace(b"line 3", b"third")), source="fix.diff", note="why")
+    fixed = ledger.apply(diff(root, lines, lines.replace(b"line 3", b"third")), source="fix.diff", note="why")
+    ledger.redact(fixed.event, names=["note"], reason="a name was in it")
+    ask(ledger)
     ledger.gate()
     refuse(ledger, diff(root, b"nobody has this\n", b"\n"))
     ledger.apply(new_file("bad", b"bad\n"), source="bad.diff")
@@ -146,6 +148,14 @@ def record(root: Path, ledger: Ledger) -> None:
     ledger.enter_phase("P6")
     ledger.gate()
     ledger.finish(abandon=True)
+
+
+def ask(ledger: Ledger) -> None:
+    """Meet errors: one twice, and answered; one that needs no answer."""
+    met = ledger.capture_error("3:build", "no such file: caf\u00e9", context="making the wheel")
+    ledger.capture_error("3:build", "no such file: caf\u00e9")
+    ledger.retire(ledger.capture_error("3:build", "a typo").reference)
+    ledger.answer(met.reference, "the step before makes it")
 
 
 def diff(root: Path, old: bytes, new: bytes) -> bytes:
@@ -206,9 +216,15 @@ def make_ledger(root: Path, other: Path) -> None:
         run.apply(new_file("guest.txt", b"hello\n"))
     with Ledger.open(other, stamp=next(clocks)) as ledger:
         ledger.export_runs(["guest"], other / "guest.zip")
+    with Ledger.open(root, stamp=next(clocks)) as ledger, ledger.run("long ago", name="gone"):
+        pass
+    with Ledger.open(root, stamp=next(clocks)) as ledger:
+        ledger.collect(0, apply=True)
     with Ledger.open(root, stamp=next(clocks)) as ledger:
         record(root, ledger)
         tear(ledger)
+    with Ledger.open(root, stamp=next(clocks)) as ledger:
+        ledger.archive()
     with Ledger.open(root, stamp=next(clocks)) as ledger:
         ledger.import_runs(other / "guest.zip")
         ledger.apply(new_file("last.txt", b"open\n"), source="last.diff")

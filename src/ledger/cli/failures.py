@@ -56,13 +56,6 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
     from ingestion.errors import IngestionError
     from ledger import errors
     from ledger.gates.reports.errors import ReportUnreadable
-    from patches import errors as patch_errors
-    from patches import worktree_errors
-    from patches.canonicalization import PlanSyntaxError
-    from patches.diff import DiffFailed
-    from patches.globs import BadGlob
-    from patches.moves import GitmodulesFailed
-    from patches.packs import PackFailed
 
     yield from (
         (errors.DamagedLedger, DAMAGED),
@@ -84,9 +77,6 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.NothingToRedact, NOT_APPLIED),
         (errors.OnlyCandidate, PROTECTED),
         (errors.NotFinal, REJECTED),
-        (errors.UntrustedNote, REJECTED),
-        (errors.KeyExists, PROTECTED),
-        (errors.CheckpointInTheWay, PROTECTED),
         (errors.UnknownReference, NOT_APPLIED),
         (errors.NoLedger, NOT_APPLIED),
         (errors.NothingToCommit, NOT_APPLIED),
@@ -97,9 +87,29 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.ChecksFailed, NOT_APPLIED),
         (errors.StalePlan, NOT_APPLIED),
         (ReportUnreadable, INCONCLUSIVE),
-        (errors.NoEvents, NOT_APPLIED),
+        *_checkpoint_rows(),
         *_transfer_rows(),
         (errors.LedgerError, USAGE),
+        *_engine_rows(),
+        (click.UsageError, USAGE),
+        (click.Abort, INTERRUPTED),
+        (KeyboardInterrupt, INTERRUPTED),
+        (IngestionError, INPUT_OUTPUT),
+        (GitError, INPUT_OUTPUT),
+        (OSError, INPUT_OUTPUT),
+    )
+
+
+def _engine_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from patches import errors as patch_errors
+    from patches import worktree_errors
+    from patches.canonicalization import PlanSyntaxError
+    from patches.diff import DiffFailed
+    from patches.globs import BadGlob
+    from patches.moves import GitmodulesFailed
+    from patches.packs import PackFailed
+
+    yield from (
         (worktree_errors.IndexLocked, TRY_AGAIN),
         (worktree_errors.FilterFailed, INPUT_OUTPUT),
         (worktree_errors.WorkTreeError, PROTECTED),
@@ -108,16 +118,19 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (BadGlob, USAGE),
         (PlanSyntaxError, USAGE),
         (patch_errors.PatchError, NOT_APPLIED),
-        (click.UsageError, USAGE),
-        (click.Abort, INTERRUPTED),
-        (KeyboardInterrupt, INTERRUPTED),
         (DiffFailed, INPUT_OUTPUT),
         (PackFailed, INPUT_OUTPUT),
         (GitmodulesFailed, INPUT_OUTPUT),
-        (IngestionError, INPUT_OUTPUT),
-        (GitError, INPUT_OUTPUT),
-        (OSError, INPUT_OUTPUT),
     )
+
+
+def _checkpoint_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import checkpoint_errors
+
+    yield (checkpoint_errors.UntrustedNote, REJECTED)
+    yield (checkpoint_errors.KeyExists, PROTECTED)
+    yield (checkpoint_errors.CheckpointInTheWay, PROTECTED)
+    yield (checkpoint_errors.NoEvents, NOT_APPLIED)
 
 
 def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 
 from msgspec import Struct
 
+from ledger.checkpoint_errors import CheckpointInTheWay, NoEvents, NotExtended
 from ledger.checkpoints import Checkpoint, SignedCheckpoint, encode_checkpoint
-from ledger.errors import CheckpointInTheWay, DamagedLedger, NoEvents, NotExtended
+from ledger.errors import DamagedLedger
 from ledger.frames import GENESIS
 from ledger.projections.checkpoints import (
     Kept,

@@ -120,12 +120,7 @@ def rebase(
             v: screen(data, parse_patch(data), allow=allow_secrets).secrets
             for v, data in answers.replace.items()
         }
-        _check_names(history, {*answers.skip, *answers.replace})
-        try:
-            plan = _plan(workspace, history, head.tree, answers.skip, answers.replace)
-        except RebaseStopped:
-            write_cached(_answers_path(workspace), msgspec.json.encode(answers))
-            raise
+        plan = _plan_with(workspace, history, head.tree, answers)
         moved = _moves(workspace, log, head.tree, plan.result)
         workspace.repository.objects.flush()
         _, changes = patch_between(workspace, log.head.tree, head.tree)
@@ -199,6 +194,16 @@ def _check_names(history: History, versions: Collection[int]) -> None:
     for v in versions:
         if str(v) not in live:
             raise UnknownName("live patch", str(v), live)
+
+
+def _plan_with(workspace: Workspace, history: History, base: str, answers: _Answers) -> _Plan:
+    """Return the plan that the answers lead to; where it stops, they are kept for `rebase` to go on from."""
+    _check_names(history, {*answers.skip, *answers.replace})
+    try:
+        return _plan(workspace, history, base, answers.skip, answers.replace)
+    except RebaseStopped:
+        write_cached(_answers_path(workspace), msgspec.json.encode(answers))
+        raise
 
 
 def _plan(

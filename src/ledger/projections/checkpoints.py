@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import pygit2
 
+from ledger.checkpoint_errors import BadNote, CheckpointInTheWay
 from ledger.checkpoints import Checkpoint, SignedCheckpoint, parse_checkpoints
-from ledger.errors import BadNote, CheckpointInTheWay, GitFailed
+from ledger.errors import GitFailed
 from ledger.repository import Repository
 from ledger.signednotes import encode_note
 from ledger.store.disk import write_durably

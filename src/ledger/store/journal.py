@@ -98,10 +98,13 @@ class Journal:
         before the system last started: the log itself may have lost bytes since.
         """
         size = self._size_now()
-        if size < self._size or self._file is None:
+        while self._file is None or size < self._size:
+            # It was replaced: by a writer, whose lock a reader does not take, even while it is opened here.
             self._open()
+            if self._file is None:
+                return
             size = self._size_now()
-        if self._file is None or size == self._size:
+        if size == self._size:
             return
         data = os.pread(self._file.fd, size - self._size, self._size)
         if self._size == 0 and not (self.boot and data.startswith(self._header())):

@@ -17,8 +17,9 @@ from forger import Forger, later
 from second_reader import read_frames
 
 from ledger import Ledger
+from ledger.checkpoint_errors import BadNote, CheckpointInTheWay, NoEvents, NotExtended, UntrustedNote
 from ledger.checkpoints import parse_checkpoints
-from ledger.errors import BadNote, CheckpointInTheWay, GitFailed, NoEvents, NotExtended, UntrustedNote
+from ledger.errors import GitFailed
 from ledger.findings import Finding
 from ledger.keys import write_signing_key
 from ledger.operations.checkpointing import Checkpointed, Target

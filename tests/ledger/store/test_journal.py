@@ -153,3 +153,29 @@ def test_a_writer_follows_when_others_wrote_its_tail_anew(
     frames = list(LocalStore.open(root, stamp).frames())
     assert [frame.s for frame in frames] == [1, 2, 3, 4]
     assert frames[1].h == first.h
+
+
+def test_a_journal_that_is_replaced_while_it_is_opened(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader takes no lock: it opens the new one."""
+    store.append([started("port")], 1)
+    open_file, replaced = os.open, list[Path]()
+
+    def opening(path: Path, flags: int, mode: int = 0o777) -> int:
+        fd = open_file(path, flags, mode)
+        if Path(path) == journal(root) and not replaced:
+            replaced.append(path)
+            data = journal(root).read_bytes()
+            journal(root).unlink()
+            journal(root).write_bytes(data)
+        return fd
+
+    monkeypatch.setattr(os, "open", opening)
+    assert LocalStore.open(root, stamp).heads()["port"].v == 1
+    assert replaced
