@@ -19,6 +19,7 @@ import msgspec
 from ledger.bundles import LIMIT_BYTES
 from ledger.errors import NoRun
 from ledger.events import (
+    BodyDropped,
     CheckFound,
     CommitSeen,
     ErrorCaptured,
@@ -30,7 +31,9 @@ from ledger.events import (
     PolicySet,
     QuestionAnswered,
     QuestionRetired,
+    RetentionApplied,
     RunFinished,
+    RunImported,
     RunRebased,
     RunStarted,
 )
@@ -315,7 +318,9 @@ class Ledger(LedgerReader):
         from ledger.operations import redacting
 
         event = self.event(reference)
-        return redacting.redact(self._workspace, event, names=names, reason=reason, dry_run=dry_run)
+        given = {"event": event.id, "names": sorted(names), "reason": reason}
+        workspace = self._asking(BodyDropped, "redact", **given)
+        return redacting.redact(workspace, event, names=names, reason=reason, dry_run=dry_run)
 
     def export_runs(self, runs: Sequence[str], target: Path | IO[bytes], *, force: bool = False) -> Exported:
         """Write runs as one file. See `exporting.export_runs`."""
@@ -327,7 +332,10 @@ class Ledger(LedgerReader):
         """Take the runs of an export file in, proved first. See `importing.import_runs`."""
         from ledger.operations import importing
 
-        return importing.import_runs(self._workspace, path, limit_bytes=limit_bytes)
+        workspace = self._workspace
+        if self.has_id:
+            workspace = self._asking(RunImported, "import", file=path.read_bytes())
+        return importing.import_runs(workspace, path, limit_bytes=limit_bytes)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""
@@ -355,6 +363,8 @@ class Ledger(LedgerReader):
         from ledger.operations import retention
 
         workspace = Workspace(self.repository, self.store, self._stamp)
+        if apply and self.has_id:
+            workspace = self._asking(RetentionApplied, "gc", keep_ns=keep_ns)
         take = retention.apply_retention if apply else retention.plan_retention
         return take(workspace, self._stamp.clock() - keep_ns)
 

@@ -43,7 +43,8 @@ class RunHead(Struct, frozen=True):
     (0: none), and ``phases`` what it says of phases. ``unknown`` is the kind of an event that
     changed the tree in a way this version does not understand, "" as long as there is none.
     ``retired`` is the event by which retention took the run: no more than its name and end is known then.
-    ``imported`` says that the run's home is another ledger: it is never open here.
+    ``imported`` says that the run's home is another ledger: it is never open here. ``finished`` says that
+    it has ended.
     """
 
     run: str
@@ -67,6 +68,7 @@ class RunHead(Struct, frozen=True):
     unknown: str = ""
     retired: str = ""
     imported: bool = False
+    finished: bool = False
 
 
 def retired_heads(
@@ -150,7 +152,7 @@ def _changes(event: Event | UnknownEvent) -> dict[str, Any]:
         case CommitSeen():
             said = {"commit": event.commit}
         case RunFinished():
-            said = {"open": False}
+            said = {"open": False, "finished": True}
         case UnknownEvent() if event.result_tree is not None:
             said = {"unknown": event.kind}
         case _:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+
+import msgspec
 
 from ledger.errors import InvalidId
 from ledger.events import AnyEvent, Event
@@ -31,6 +33,15 @@ class Request:
         self.id, self.kind = id_, kind
         self.digest = digest_request(command, given)
         self.spent = False
+
+    def name(self, group: Sequence[Event]) -> list[Event]:
+        """Return a group with the id on the event that was asked for, the first of its kind."""
+        named = list(group)
+        for at, event in enumerate(named):
+            if isinstance(event, self.kind) and not self.spent:
+                named[at] = msgspec.structs.replace(event, id=self.id, request=self.digest)
+                self.spent = True
+        return named
 
 
 def parse_id(text: str) -> str:

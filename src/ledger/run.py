@@ -149,7 +149,9 @@ class RunLog:
             LostRace: The run is not where ``head`` says. Nothing was appended.
             UnsyncedLog: The disk did not confirm.
         """
-        group = self._named([*self.unwritten, *events])
+        group = [*self.unwritten, *events]
+        if self._request is not None:
+            group = self._request.name(group)
         expected_v = self.head.v + 1 - len(self.unwritten)
         if self.unwritten:
             self._store.write_body(self._listing)
@@ -157,17 +159,6 @@ class RunLog:
         self.unwritten = ()
         self.head = self._store.heads()[self.head.run]
         return tuple(cast("KnownEvent", frame.event) for frame in frames)
-
-    def _named(self, group: list[Event]) -> list[Event]:
-        """Return a group with the request's id on the event that it asked for, the first of its kind."""
-        request = self._request
-        if request is not None and not request.spent:
-            for at, event in enumerate(group):
-                if isinstance(event, request.kind):
-                    group[at] = msgspec.structs.replace(event, id=request.id, request=request.digest)
-                    request.spent = True
-                    break
-        return group
 
     def applied(  # noqa: PLR0913 - what a patch event says
         self,

@@ -146,13 +146,22 @@ class Workspace:
         with locked(self.store.root / "locks" / f"tree.{name or 'main'}", LOCK_TIMEOUT_S):
             # First of all, so that nothing is decided without an event that may be there.
             self.store.settle()
-            if self.request is not None and not self.request.spent:
-                self._look_up(self.request)
+            self.refuse_done()
             yield
 
-    def _look_up(self, request: Request) -> None:
-        event = self.store.find(request.id)
-        if event is None:
+    def named(self, *events: Event) -> list[Event]:
+        """Return events of run ``ledger`` with the given id on the one that was asked for."""
+        return list(events) if self.request is None else self.request.name(events)
+
+    def refuse_done(self) -> None:
+        """Refuse what is asked for under a given id where it was done before.
+
+        Raises:
+            AlreadyDone, IdTaken: As `locked`.
+        """
+        request = self.request
+        event = None if request is None or request.spent else self.store.find(request.id)
+        if request is None or event is None:
             return
         if event.request != request.digest:
             raise IdTaken(request.id, event.reference)

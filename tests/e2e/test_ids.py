@@ -35,10 +35,22 @@ def test_what_an_id_cannot_be_given_for(shell: Shell) -> None:
     shell("gate", "--each", "--id", shell("id").out.strip()).refuses(2, "--each")
 
 
-CHANGING = ("apply", "record", "undo", "mv", "canonicalize", "gate", "phase", "commit", "policy accept")
+CHANGING = (
+    "apply",
+    "record",
+    "undo",
+    "mv",
+    "canonicalize",
+    "gate",
+    "phase",
+    "commit",
+    "policy accept",
+    "error",
+)
+RUNS = ("run start", "run finish", "run rebase")
 
 
-@pytest.mark.parametrize("command", [*CHANGING, "run start", "run finish", "run rebase"])
+@pytest.mark.parametrize("command", [*CHANGING, *RUNS, "answer", "retire", "redact", "import", "gc"])
 def test_every_writing_command_takes_one(shell: Shell, command: str) -> None:
     """Its help says so."""
     assert "--id UUID" in shell(*command.split(), "--help").out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,10 +69,25 @@ WRITES: dict[str, Callable[[Ledger, Book], object]] = {
     ),
     "policy accept": lambda ledger, _: ledger.accept_policy(profile="release", reason="why"),
     "run rebase": lambda ledger, _: ledger.rebase(),
+    "redact": lambda ledger, _: ledger.redact("@", names=["patch"]),
+    "error": lambda ledger, _: ledger.capture_error("3:build", "broken"),
+    "gc": lambda ledger, _: ledger.collect(0, apply=True),
+    "import": lambda ledger, book: ledger.import_runs(book.root.parent / "guest.zip"),
     "phase": lambda ledger, _: ledger.enter_phase("next"),
     "commit": lambda ledger, _: ledger.commit("message", candidate=True),
     "finish": lambda ledger, _: ledger.finish(),
 }
+
+
+def take_along(book: Book) -> None:
+    """Export a run of another clone."""
+    other = book.root.parent / "other"
+    shutil.copytree(book.root, other)
+    shutil.rmtree(other / ".git/ledger")
+    with Ledger.open(other) as source:
+        with source.run("guest", name="guest"):
+            pass
+        source.export_runs(["guest"], book.root.parent / "guest.zip")
 
 
 @pytest.mark.parametrize("command", WRITES)
@@ -83,6 +99,10 @@ def test_the_same_request_again_is_the_same_event(
         ledger.apply(patch_to(book, b"b", b"TWO\n"))
     if command == "record":
         book.put(b"new", File(b"by hand\n"))
+    if command == "gc":
+        ledger.finish()
+    if command == "import":
+        take_along(book)
     if command == "run rebase":
         book.git("commit", "-q", "--allow-empty", "-m", "theirs")
         book.git("commit", "-q", "-a", "-m", "another tree", "--amend")

@@ -557,3 +557,18 @@ def test_an_append_that_fails_leaves_nothing_aside(
         ledger.apply(patch_to(book, b"a.txt", b"x\n"))
     assert list((book.root / ".git/ledger/staging/main").iterdir()) == []
     assert book.work_files() == before
+
+
+def test_a_patch_of_another_run_is_taken_as_a_patch_of_ones_own(ledger: Ledger, book: Book) -> None:
+    """Its version means nothing here: the event says `of` only where the patch is the run's own."""
+    with ledger.run("first") as run:
+        applied = run.apply(patch_to(book, b"a.txt", b"x\n"))
+    book.git("checkout", "-q", "HEAD", "--", ".")
+    ledger.run("second")
+    again = ledger.event(ledger.apply_again(applied.event).event)
+    assert isinstance(again, PatchApplied)
+    assert again.of is None
+    ledger.undo()
+    own = ledger.event(ledger.apply_again(again.reference).event)
+    assert isinstance(own, PatchApplied)
+    assert own.of == again.v

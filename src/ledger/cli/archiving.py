@@ -7,7 +7,7 @@ import re
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import open_ledger, say
+from ledger.cli.session import id_option, open_ledger, say
 from ledger.cli.times import show_time
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 604_800}
@@ -47,6 +47,7 @@ def archive(dry_run: bool, style: str) -> None:
 @click.command()
 @click.option("--keep", required=True, metavar="AGE", help="Keep runs as young as that: 90d, 12w, 24h.")
 @click.option("--apply", is_flag=True, help="Do it. There is no way back.")
+@id_option
 @format_options
 def gc(keep: str, apply: bool, style: str) -> None:
     """List finished runs that are older than --keep; with --apply, take them out.

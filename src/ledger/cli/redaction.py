@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of
-from ledger.cli.session import open_ledger, readable, say
+from ledger.cli.session import id_option, open_ledger, readable, say
 
 if TYPE_CHECKING:
     from ledger.operations.redacting import Redacted
 
-_NAMES = ("patch", "note", "reason", "report", "output", "waived")
+_NAMES = ("patch", "note", "reason", "report", "output", "waived", "message", "context", "answer")
 
 
 @click.command()
@@ -22,6 +22,7 @@ _NAMES = ("patch", "note", "reason", "report", "output", "waived")
 )
 @click.option("-m", "--reason", default="", help="Why: kept with the event.")
 @click.option("--dry-run", is_flag=True, help="Only say what would go, and where copies are.")
+@id_option
 def redact(event: str, names: tuple[str, ...], reason: str, dry_run: bool) -> None:
     """Drop the patch, output or texts of an event for good, because they hold a secret.
 

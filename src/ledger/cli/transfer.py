@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ledger.cli.output import count_of
-from ledger.cli.session import open_ledger, say
+from ledger.cli.session import id_option, open_ledger, say
 
 
 @click.command()
@@ -50,6 +50,7 @@ def export(runs: tuple[str, ...], output: str, every: bool, force: bool) -> None
     metavar="MIB",
     help="What it may unpack to.",
 )
+@id_option
 def import_(file: Path, limit: int) -> None:
     """Take the runs of an export file into this ledger, into any clone of the repository.
 

@@ -84,7 +84,9 @@ def import_runs(workspace: Workspace, path: Path, *, limit_bytes: int = LIMIT_BY
         finally:
             # What the proofs have made is made again from the log: nothing of a refused file stays.
             workspace.repository.objects.forget()
-        return [_take(workspace, bundle, *each) for each in zip(incoming, proofs, strict=True)]
+        # Under the lock of the work tree: between a body and its event no redaction may take the body.
+        with workspace.locked():
+            return [_take(workspace, bundle, *each) for each in zip(incoming, proofs, strict=True)]
 
 
 def _check_bodies(bundle: Bundle, incoming: Sequence[_Incoming]) -> None:
@@ -155,15 +157,14 @@ def _take(workspace: Workspace, bundle: Bundle, run: _Incoming, proof: Proof) ->
                 source=bundle.name,
             )
             try:
-                workspace.store.append_copies(lines, [*notes, imported])
+                workspace.store.append_copies(lines, [*notes, *workspace.named(imported)])
             except LostRace:
                 # Somebody else imports the same file in this moment.
                 continue
         break
     head = workspace.store.heads()[run.entry.run]
     if not head.open and not head.unknown:
-        with workspace.locked():
-            workspace.restore_refs(head)
+        workspace.restore_refs(head)
     last_v = max(after, run.entry.events)
     return Imported(run.entry.run, len(lines), last_v, proof.v, proof.reason)
 

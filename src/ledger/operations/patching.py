@@ -98,7 +98,10 @@ def apply_again(
         raise UnknownReference(event.reference, f"{event.kind.partition('/')[0]} has no patch to take again")
     data = workspace.store.read_body(event.patch)
     source = event.source or event.reference
-    return apply(workspace, data, source=source, note=note, of=event.v, allow_secrets=allow_secrets)
+    head = workspace.open_run()
+    # A version means one of this run: of another run's event only the patch comes along.
+    of = event.v if head is not None and head.run == event.run else None
+    return apply(workspace, data, source=source, note=note, of=of, allow_secrets=allow_secrets)
 
 
 def record(workspace: Workspace, *, note: str = "", run: str = "", allow_secrets: bool = False) -> Applied:

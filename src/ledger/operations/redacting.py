@@ -72,6 +72,7 @@ def redact(
     if dry_run:
         return redacted
     with _everything_locked(workspace):
+        workspace.refuse_done()
         fresh = [digest for digest in wanted.values() if digest not in workspace.store.dropped()]
         reference = _append(workspace, event, fresh, reason) if fresh else ""
         _remove(workspace)
@@ -104,7 +105,7 @@ def _append(workspace: Workspace, event: AnyEvent, digests: Sequence[str], reaso
         bodies=tuple(dict.fromkeys(digests)),
         reason=body,
     )
-    (frame,) = store.append([dropping])
+    (frame,) = store.append(workspace.named(dropping))
     return f"{LEDGER_RUN}:{frame.event.v}"
 
 

@@ -83,6 +83,7 @@ def apply_retention(workspace: Workspace, before_ns: int) -> Retention:
         ProjectionPending: The event is recorded, and a ref could not be removed; the next try does it.
     """
     store = workspace.store
+    workspace.refuse_done()
     plan = plan_retention(workspace, before_ns)
     event = ""
     if plan.runs:
@@ -91,7 +92,7 @@ def apply_retention(workspace: Workspace, before_ns: int) -> Retention:
         applied = RetentionApplied(
             **identify(LEDGER_RUN, workspace.stamp), before_ns=before_ns, runs=plan.runs
         )
-        event = store.append([applied])[-1].event.reference
+        event = store.append(workspace.named(applied))[-1].event.reference
     _finish(workspace)
     return msgspec.structs.replace(plan, event=event)
 
@@ -133,4 +134,4 @@ def _digests(stored: bytes) -> set[str]:
 
 
 def _is_over(head: RunHead, before_ns: int) -> bool:
-    return bool(head.base_tree) and not head.open and head.at_ns < before_ns
+    return head.finished and not head.retired and head.at_ns < before_ns
