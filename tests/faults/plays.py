@@ -243,6 +243,57 @@ class QuestionPlay(CommandPlay):
         return {str(path): path.read_bytes() for path in paths}
 
 
+class KeepingPlay(CommandPlay):
+    """A command that moves or adds whole runs: every event of before is there, in order, whatever fails.
+
+    Args:
+        place: For its files.
+        prepare: Makes what the command needs, and returns its words.
+    """
+
+    def __init__(self, place: Path, prepare: Callable[[Scene], list[str]]) -> None:
+        super().__init__(place, "apply", open_run=True)
+        self.scene.arguments = prepare(self.scene)
+        shutil.rmtree(self.scene.pristine)
+        shutil.copytree(self.root, self.scene.pristine, symlinks=True)
+        self._before = self.read()
+        assert trace(self.command, self.root).status == 0
+        self._after = len(self.read())
+
+    def check(self, traced: Traced) -> None:
+        assert_reported(traced)
+        seen = [*traced.seen, self.read()]
+        assert_prefixes([self._before], self.read())
+        if traced.status == 0:
+            assert len(self.read()) == self._after, "it says it is done, and it is not"
+        assert len(self.read()) in (len(self._before), self._after), "half of it is there"
+        again = trace(self.command, self.root)
+        assert again.status == 0, again.err
+        assert len(self.read()) == self._after, "an event was lost or doubled"
+        assert_prefixes([*seen, self.read()], self.read())
+        with Ledger.open(self.root) as ledger:
+            said = [each for each in ledger.verify() if each.subject in ("log", "sealed", "bodies")]
+            assert {finding.outcome for finding in said} == {"ok"}, said
+
+
+def prepare_archive(scene: Scene) -> list[str]:
+    """Nothing is needed but a log."""
+    return ["archive"]
+
+
+def prepare_import(scene: Scene) -> list[str]:
+    """Have a run of another clone exported."""
+    other, file = scene.place.parent / "other", scene.place.parent / "guest.zip"
+    shutil.copytree(scene.place, other, symlinks=True)
+    shutil.rmtree(other / ".git/ledger")
+    with Ledger.open(other) as ledger:
+        with ledger.run("guest", name="guest") as run:
+            run.record(note="what lies about")
+        ledger.export_runs(["guest"], file)
+    shutil.rmtree(other)
+    return ["import", str(file)]
+
+
 PLAYS: Mapping[str, Callable[[Path], Play]] = {
     "append": lambda place: StorePlay(place, torn=False),
     "recover": lambda place: StorePlay(place, torn=True),
@@ -250,6 +301,8 @@ PLAYS: Mapping[str, Callable[[Path], Play]] = {
     "apply-first": lambda place: CommandPlay(place, "apply", open_run=False),
     "record": lambda place: CommandPlay(place, "record", open_run=True),
     "undo": lambda place: CommandPlay(place, "undo", open_run=True),
+    "archive": lambda place: KeepingPlay(place, prepare_archive),
+    "import": lambda place: KeepingPlay(place, prepare_import),
     "log": lambda place: QuestionPlay(place, "log", "--json"),
     "sql": lambda place: QuestionPlay(place, "sql", "select * from patch_files", "--format", "json"),
     "verify": lambda place: QuestionPlay(place, "verify"),
