@@ -141,7 +141,7 @@ def _check_sealed(store: LocalStore, retired: Mapping[str, RunHead]) -> Iterator
             return
         events += seal.last - seal.first + 1
     if firsts:
-        yield Finding("ok", "sealed", f"{len(firsts)} segments, {events} events: seals, chain and columns")
+        yield Finding("ok", "sealed", f"segments: {len(firsts)}, {events} events: seals, chain and columns")
     for run, rows in gone.items():
         head = retired.get(run)
         if head is None or rows.last_v > head.v or (rows.last_v == head.v and rows.digest != head.digest):
