@@ -44,7 +44,7 @@ class LedgerReader:
         self.directory = directory
         self._stamp = stamp
         self._store: LocalStore | None = None
-        self._session: tuple[tuple[int, int], DuckDBPyConnection] | None = None
+        self._session: tuple[int, int, DuckDBPyConnection] | None = None
 
     @classmethod
     def open(cls, start: str | Path = ".", *, actor: Actor | None = None, stamp: Stamp | None = None) -> Self:
@@ -268,14 +268,17 @@ class LedgerReader:
 
         Raises:
             duckdb.Error: DuckDB's own error: a mistake in the SQL, or an attempt to leave the ledger.
+            RuntimeError: This process was forked from one that had asked SQL through this ledger.
         """
         from ledger.query.session import open_session
 
-        # A forked process has its parent's connection, and none of the threads that work for it.
-        key = self.store.position(), os.getpid()
-        if self._session is None or self._session[0] != key:
-            self._session = (key, open_session(self.store))
-        return self._session[1].execute(query, parameters)
+        process, position = os.getpid(), self.store.position()
+        if self._session is not None and self._session[0] != process:
+            # DuckDB's threads stay behind in the parent, and whoever waits for them waits for ever.
+            raise RuntimeError("DuckDB does not survive a fork: ask SQL in a process that was spawned")
+        if self._session is None or self._session[1] != position:
+            self._session = (process, position, open_session(self.store))
+        return self._session[2].execute(query, parameters)
 
     def verify(
         self, checkpoints: Sequence[str | Path] = (), public_keys: Sequence[str | Path] = ()

@@ -158,6 +158,21 @@ def test_the_second_reader_reads_on(ledger: Ledger) -> None:
     assert len(frames) == ledger.store.position() - 5
 
 
+def test_checkpoints_stay_good(ledger: Ledger, repo: Path, clock: Clock, tmp_path: Path) -> None:
+    """One from before the first frame was retired is extended by the log, and new ones can be made."""
+    early, late = tmp_path / "early", tmp_path / "late"
+    with Ledger.open(repo.parent / "linked", stamp=Stamp(clock=clock)) as linked:
+        linked.finish()
+    ledger.checkpoint(targets=[early])
+    ledger.collect(0, apply=True)
+    assert next(ledger.store.frames()).s > 1
+    ledger.checkpoint(targets=[early, late])
+    for path in (early, late):
+        said = [finding for finding in ledger.verify([str(path)]) if finding.subject == "checkpoint"]
+        assert "damaged" not in {finding.outcome for finding in said}
+        assert any("proved up to position" in finding.message for finding in said)
+
+
 def test_the_name_of_a_retired_run_stays_taken(ledger: Ledger, repo: Path) -> None:
     """Nobody gets another run's events by an old reference; also when the heads are folded anew."""
     ledger.collect(DAY_NS, apply=True)

@@ -86,13 +86,13 @@ def _read_head(store: LocalStore) -> Checkpoint:
     position = store.position()
     if position == 0:
         raise NoEvents
-    first, last = next(store.frames()), next(store.backward(), None)
-    if first.s != 1 or first.p != GENESIS:
+    first, last = store.segments.first_link(), next(store.backward(), None)
+    if first is None or (first.position, first.before) != (1, GENESIS):
         raise DamagedLedger("position 1", "the log does not begin there")
     # Another process may have appended since: then the last frame lies past what was asked for.
     if last is None or last.s < position:
         raise DamagedLedger(f"position {position}", "the last frame is not what was written")
-    return Checkpoint(first.h, last.s, last.h)
+    return Checkpoint(first.hash, last.s, last.h)
 
 
 def _earlier(repository: Repository, targets: Sequence[Target], ledger: str) -> list[Kept]:
@@ -121,16 +121,16 @@ def _hashes(store: LocalStore, head: Checkpoint, wanted: set[int]) -> dict[int, 
     """Return the hashes at some positions, every link between them and the head checked."""
     found: dict[int, str] = {}
     expected, position = head.head, head.size
-    for frame in store.backward():
+    for link in store.segments.links_backward():
         if len(found) == len(wanted):
             break
-        if frame.s > position:
+        if link.position > position:
             continue  # Appended since by another process.
-        if (frame.s, frame.h) != (position, expected):
+        if (link.position, link.hash) != (position, expected):
             raise DamagedLedger(f"position {position}", "its frame is not the one that the next frame names")
         if position in wanted:
-            found[position] = frame.h
-        expected, position = frame.p, position - 1
+            found[position] = link.hash
+        expected, position = link.before, position - 1
     if len(found) < len(wanted):
         raise DamagedLedger(f"position {position}", "the log does not reach back to there")
     return found

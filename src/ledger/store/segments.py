@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ledger.errors import DamagedLedger
 from ledger.frames import BadFrame, Cursor, Frame, parse_frame
 from ledger.store.disk import write_durably
-from ledger.store.sealed import Sealed
+from ledger.store.sealed import Sealed, SealedRow
 
 SEGMENT_SIZE_BYTES = 64 << 20
 """A segment that has grown past this is closed before the next append."""
@@ -31,6 +31,14 @@ class Place(NamedTuple):
     segment: int
     offset: int
     cursor: Cursor
+
+
+class Link(NamedTuple):
+    """One link of the chain: a position, the hash of its frame, and the hash before."""
+
+    position: int
+    hash: str
+    before: str
 
 
 class Located(NamedTuple):
@@ -279,6 +287,55 @@ class Segments:
                 if not following or frame.s < following:
                     yield frame
             following = first
+
+    def first_link(self) -> Link | None:
+        """Return the first link of the chain, None in an empty log; its frame may be retired.
+
+        Raises:
+            DamagedLedger: The first segment does not begin with what was written.
+        """
+        first = min(self.firsts(), default=0)
+        try:
+            with self.path(first).open("rb") as file:
+                line = file.readline().removesuffix(b"\n")
+        except FileNotFoundError:
+            row = next(self.sealed.rows(first, first - 1), None) if first else None
+            return None if row is None else Link(row.position, row.hash, self.sealed.seal(first).follows)
+        try:
+            frame = parse_frame(line)
+        except BadFrame as error:
+            raise DamagedLedger(f"position {first}", str(error)) from error
+        return Link(frame.s, frame.h, frame.p)
+
+    def links_backward(self) -> Iterator[Link]:
+        """Yield the links of the chain from the end of the log to its start, those of retired frames too.
+
+        Raises:
+            DamagedLedger: A sealed segment is not what was written.
+        """
+        following = 0
+        for first in reversed(self.firsts()):
+            try:
+                lines = reversed(self.path(first).read_bytes().split(b"\n"))
+            except FileNotFoundError:
+                yield from self._sealed_links(first)
+            else:
+                for line in lines:
+                    with suppress(BadFrame):
+                        frame = parse_frame(line)
+                        if not following or frame.s < following:
+                            yield Link(frame.s, frame.h, frame.p)
+            following = first
+
+    def _sealed_links(self, first: int) -> Iterator[Link]:
+        """Yield the links of a sealed segment, row after row: of a retired frame nothing else is there."""
+        last: SealedRow | None = None
+        for row in self.sealed.backward(first):
+            if last is not None:
+                yield Link(last.position, last.hash, row.hash)
+            last = row
+        if last is not None:
+            yield Link(last.position, last.hash, self.sealed.seal(first).follows)
 
     def _lines_backward(self, first: int, run: str | None) -> Iterator[bytes]:
         try:
