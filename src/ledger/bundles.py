@@ -38,14 +38,12 @@ from ledger.events import (
     parse_event,
     tree_after,
 )
+from ledger.redaction import bodies_of
 from ledger.transfer_errors import BundleTooLarge, InvalidBundle, NewerBundle
 
 FORMAT = "ledger-export/1"
 LIMIT_BYTES = 1 << 30
 """What a bundle may unpack to, unless somebody says otherwise."""
-
-BODY_FIELDS = ("listing", "patch", "note", "reason", "report", "output", "waived")
-"""The fields of known kinds that name a body."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -99,8 +97,7 @@ def named_bodies(event: AnyEvent, stored: bytes) -> list[str]:
     """Return the digests that may name bodies of an event: its fields', or all in one of an unknown kind."""
     if isinstance(event, UnknownEvent):
         return [digest.decode() for digest in _QUOTED_DIGEST.findall(stored)]
-    values = (getattr(event, field, None) for field in BODY_FIELDS)
-    return [value for value in values if isinstance(value, str) and value]
+    return list(bodies_of(event).values())
 
 
 def bases_of(events: Iterable[AnyEvent]) -> tuple[Base, ...]:

@@ -41,6 +41,7 @@ from ledger import Actor, Ledger
 from ledger.events import KINDS, CheckFound, GateMeasured, KnownEvent
 from ledger.measurements import FileCoverage, Finding, Report, TestResult
 from ledger.policies import Isolation, PhaseRule, Policy, Rule, Step
+from ledger.redaction import BODY_NAMES
 from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 from patches.errors import HunkMismatch
@@ -490,6 +491,15 @@ def test_the_document_has_every_field_of_every_kind(kind: str) -> None:
     fields = {field.encode_name for field in found.fields} - COMMON  # type: ignore[union-attr]
     named = {name for row in table_after(f"\n### `{kind}`\n") for name in re.findall(r"`(\w+)`", row[0])}
     assert named == fields
+
+
+def test_the_document_says_which_fields_name_bodies() -> None:
+    """Verification, redaction, export and the second reader go by the same names: a field left out is a body lost."""
+    rows = [row for kind in KINDS for row in table_after(f"\n### `{kind}`\n")]
+    documented = {row[0].strip("`") for row in rows if row[2].startswith("body: ")}
+    assert documented == {*BODY_NAMES, "listing"}
+    assert set(bodies_of(dict.fromkeys(documented, "x") | {"kind": "x"})) == {"x"}
+    assert len(list(bodies_of(dict.fromkeys(documented, "x") | {"kind": "x"}))) == len(documented)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def refused(clone: Clone, file: Path, kind: type[Exception] = InvalidBundle) -> 
 def test_the_untouched_file_is_taken_in(clone: Clone, members: Members, tmp_path: Path) -> None:
     """So what follows is refused for what was done to it, not for how it was packed."""
     same = forge(members, lambda events: None)
-    assert clone.ledger.import_runs(write_members(tmp_path / "x.zip", same))[0].appended == 12
+    assert clone.ledger.import_runs(write_members(tmp_path / "x.zip", same))[0].appended == 15
     clone.ledger._workspace.restore_finished_refs()
     assert damage(clone.ledger) == []
 

@@ -74,6 +74,9 @@ def rich_run(stamp: Stamp, run: str = "port") -> Chronicle:
     story.patch({"a": "1", "c": "9"}, of=second)
     story.rebase({"a": "1", "base": "1"})
     story.patch({"a": "1", "base": "1", "c": "9"}, cause="rebase", of=second)
+    asked = story.capture_error("3:build", "no such file: é")
+    story.capture_error("3:build", "no such file: é", same_as=asked)
+    story.answer(asked, "the step before makes it")
     story.finish()
     return give_patches(story)
 

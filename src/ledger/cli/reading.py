@@ -233,9 +233,6 @@ def _list(versions: Sequence[int]) -> str:
     return ", ".join(map(str, versions))
 
 
-_TEXTS = ("patch", "note", "reason", "waived", "output", "message", "context", "answer")
-
-
 @click.command()
 @click.argument("event", default="@")
 @format_options
@@ -244,11 +241,13 @@ def show(event: str, style: str) -> None:
     import msgspec
 
     from ledger.events import RunStarted, TreeEvent
+    from ledger.redaction import bodies_of
 
     ledger = open_ledger()
     found = ledger.event(event)
     record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_time(found.at_ns)}
-    texts = {name: record[name] for name in _TEXTS if record.get(name)}
+    # Reports and listings are for programs: `ledger sql` and `ledger state` show what they hold.
+    texts = {name: digest for name, digest in bodies_of(found).items() if name not in ("report", "listing")}
     bodies = {name: _body_or_drop(ledger, str(digest)) for name, digest in texts.items()}
     if style != "table":
         shown = {f"{name}_text": data.decode("utf-8", "backslashreplace") for name, data in bodies.items()}

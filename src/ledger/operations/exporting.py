@@ -105,9 +105,8 @@ def _collect(store: LocalStore, names: Collection[str]) -> tuple[str, dict[str, 
     """Return the hash of the first frame, each run, and what was dropped of any run."""
     copies = {name: _Copy([], [], set(), set()) for name in names}
     drops: list[BodyDropped] = []
-    source = ""
+    first = store.segments.first_link()
     for frame in store.frames():
-        source = source or frame.h
         event = _event(frame)
         if event.run in copies:
             copy, stored = copies[event.run], bytes(frame.e)
@@ -119,7 +118,7 @@ def _collect(store: LocalStore, names: Collection[str]) -> tuple[str, dict[str, 
                 copy.required.update(named)
         elif event.run == LEDGER_RUN and isinstance(event, BodyDropped):
             drops.append(event)
-    return source, copies, drops
+    return "" if first is None else first.hash, copies, drops
 
 
 def _event(frame: Frame) -> AnyEvent:

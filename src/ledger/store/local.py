@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -133,10 +133,7 @@ class LocalStore(LogReader):
 
     def append(self, events: Sequence[Event], expected_v: int | None = None) -> tuple[Frame, ...]:
         """See `Store.append`."""
-        with locked(self._lock_path):
-            if os.access(self._unsynced_path, os.F_OK):
-                self._rewrite_unsynced()
-            self._catch_up()
+        with self._appending():
             head = self._heads.get(events[0].run)
             written = None if expected_v is None else self._retry(events, expected_v, head)
             if written is None:
@@ -149,10 +146,7 @@ class LocalStore(LogReader):
 
     def append_copies(self, copies: Sequence[bytes], events: Sequence[Event]) -> tuple[Frame, ...]:
         """See `Store.append_copies`."""
-        with locked(self._lock_path):
-            if self._unsynced_path.exists():
-                self._rewrite_unsynced()
-            self._catch_up()
+        with self._appending():
             run = parse_event(copies[0]).run
             head = self._heads.get(run)
             if head is not None and head.retired:
@@ -163,6 +157,15 @@ class LocalStore(LogReader):
             written = self._write([*copied, *of_ledger])
         self._sync(written[-1])
         return written
+
+    @contextmanager
+    def _appending(self) -> Generator[None]:
+        """Hold the append lock at the log's end: doubts written anew, the events of others folded."""
+        with locked(self._lock_path):
+            if os.access(self._unsynced_path, os.F_OK):
+                self._rewrite_unsynced()
+            self._catch_up()
+            yield
 
     def settle(self) -> None:
         """Write anew what a failed sync left in doubt, so that what is decided next knows of it.
@@ -438,10 +441,7 @@ class LocalStore(LogReader):
 
     def _close_segment(self) -> None:
         """Begin a new segment, so that what is written can be sealed; the last one may be empty already."""
-        with locked(self._lock_path):
-            if self._unsynced_path.exists():
-                self._rewrite_unsynced()
-            self._catch_up()
+        with self._appending():
             cursor = self._heads.place.cursor
             if self._heads.place.offset == 0:
                 return
