@@ -210,8 +210,11 @@ def test_a_new_body_is_left_alone(ledger: Ledger) -> None:
     assert note is not None
     assert ledger.store.write_body(ledger.body(note)) == note
     ledger._stamp.clock.now_ns = time.time_ns()  # type: ignore[attr-defined]
-    ledger.collect(DAY_NS, apply=True)
+    assert ledger.collect(DAY_NS, apply=True).left == 2
     assert {note, fresh} <= set(ledger.store.bodies.digests())
+    age_bodies(ledger.path)
+    assert ledger.collect(DAY_NS, apply=True).left == 0
+    assert not {note, fresh} & set(ledger.store.bodies.digests())
 
 
 def test_a_reader_that_was_open_reads_on(ledger: Ledger, repo: Path) -> None:

@@ -71,6 +71,8 @@ def gc(keep: str, apply: bool, style: str) -> None:
         click.echo(found.event, err=style != "table")
     else:
         say(f"would retire {what}; nothing was changed: --apply does it")
+    if found.left:
+        say(f"bodies written within the last hour: {found.left}; they go with the next `ledger gc --apply`")
 
 
 def parse_age_ns(text: str) -> int:

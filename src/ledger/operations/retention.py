@@ -33,7 +33,8 @@ _DIGEST = re.compile(rb'"([0-9a-f]{64})"')
 class Retention(Struct, frozen=True):
     """What retention takes: the runs, how many events and bodies, and their sizes before compression.
 
-    ``event`` is the event that took them, "" where nothing was done.
+    ``event`` is the event that took them, "" where nothing was done. ``left`` counts the bodies without an
+    event that are too new to be deleted: the next retention does it.
     """
 
     before_ns: int
@@ -43,6 +44,7 @@ class Retention(Struct, frozen=True):
     bodies: int = 0
     bodies_size_bytes: int = 0
     event: str = ""
+    left: int = 0
 
 
 def plan_retention(workspace: Workspace, before_ns: int) -> Retention:
@@ -93,40 +95,41 @@ def apply_retention(workspace: Workspace, before_ns: int) -> Retention:
             **identify(LEDGER_RUN, workspace.stamp), before_ns=before_ns, runs=plan.runs
         )
         event = store.append(workspace.named(applied))[-1].event.reference
-    _finish(workspace)
-    return msgspec.structs.replace(plan, event=event)
+    return msgspec.structs.replace(plan, event=event, left=_finish(workspace))
 
 
-def _finish(workspace: Workspace) -> None:
+def _finish(workspace: Workspace) -> int:
     """Take away what belongs to retired runs alone: frames, bodies, refs, and what was made of them.
+
+    Returns how many bodies were too new for that.
 
     All their frames are sealed: they were before the event, and nothing is appended to a finished run.
     """
     store = workspace.store
     retired = {head.run: head for head in store.heads().values() if head.retired}
     if not retired:
-        return
+        return 0
     store.retire()
-    _remove_bodies(store, workspace.stamp.clock() - GRACE_NS)
+    left = _remove_bodies(store, workspace.stamp.clock() - GRACE_NS)
     try:
         remove_refs(workspace.repository, retired)
     except (OSError, pygit2.GitError) as error:
         last = max(retired.values(), key=lambda head: head.position)
         raise ProjectionPending(last.retired, str(error)) from error
     remove_files(store)
+    return left
 
 
-def _remove_bodies(store: LocalStore, before_ns: int) -> None:
-    """Delete the bodies that no event names and that were there before a moment.
+def _remove_bodies(store: LocalStore, before_ns: int) -> int:
+    """Delete the bodies that no event names and that were there before a moment; return how many are newer.
 
     Whatever looks like a digest names a body, also in an event of an unknown kind.
     """
     named: set[str] = set()
     for frame in store.frames():
         named |= _digests(bytes(frame.e))
-    for digest in store.bodies.digests():
-        if digest not in named:
-            store.bodies.remove_old(digest, before_ns)
+    unnamed = [digest for digest in store.bodies.digests() if digest not in named]
+    return sum(not store.bodies.remove_old(digest, before_ns) for digest in unnamed)
 
 
 def _digests(stored: bytes) -> set[str]:
