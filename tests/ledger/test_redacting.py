@@ -14,10 +14,12 @@ from book import Book, File, assert_state, damage, recorded_trees
 from fakes import AWS
 
 from ledger.api import Ledger
+from ledger.cli import redaction
 from ledger.errors import DroppedBody, NothingToRedact, RebaseStopped
 from ledger.events import BodyDropped, GateMeasured, PatchApplied
 from ledger.operations.gating import GateOptions
 from ledger.query import cache
+from ledger.redaction import BODY_NAMES
 from ledger.store.bodies import Bodies
 
 BASE = {
@@ -232,3 +234,8 @@ def test_notes_are_dropped_by_name(book: Book, ledger: Ledger) -> None:
     assert ledger.redact(applied.event, names=("note",)).names == ("note",)
     assert not holds(ledger, "said in confidence")
     assert all(step.proved for step in ledger.replay())
+
+
+def test_the_command_offers_every_body_that_can_be_dropped() -> None:
+    """Its names are written out, since the help loads no events."""
+    assert set(redaction._NAMES) == set(BODY_NAMES)

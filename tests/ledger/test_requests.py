@@ -130,6 +130,24 @@ def test_only_one_event_of_a_group_gets_the_id(ledger: Ledger, book: Book, fresh
     assert len({event.id for event in ledger.events()}) == 4
 
 
+@pytest.mark.duckdb
+def test_a_request_is_known_from_a_sealed_segment(
+    ledger: Ledger, book: Book, fresh: Callable[[], str]
+) -> None:
+    """Its lines are JSON no more; an id that nobody used is not taken for one there."""
+    early, id_, unused = fresh(), fresh(), fresh()
+    with ledger.once(id_):
+        applied = ledger.apply(patch_to(book, b"a", b"ONE\n"))
+    ledger.archive()
+    assert [ledger.store.find(each) for each in (early, unused)] == [None, None]
+    with Ledger.open(book.root) as other, other.once(id_), pytest.raises(AlreadyDone) as done:
+        other.apply(patch_to(book, b"a", b"ONE\n"))
+    assert done.value.event.reference == applied.event
+    with ledger.once(unused):
+        ledger.enter_phase("P1")
+    assert ledger.event("@").id == unused
+
+
 def test_another_request_under_a_used_id_is_an_error(
     ledger: Ledger, book: Book, fresh: Callable[[], str]
 ) -> None:
