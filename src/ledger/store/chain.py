@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from binascii import hexlify
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from hashlib import sha256
@@ -25,7 +26,7 @@ _LINE_SIZE_BYTES = 4096
 _EVENT_DOMAIN = b"ledger-event/1\n"
 _REST = re.compile(
     rb'"n":(0|[1-9][0-9]*),"w":(?:0|[1-9][0-9]*),"e":'
-    rb'\{"kind":"[^"\\]*","id":"[0-9a-f-]{36}","run":"([a-z0-9.-]+)",'
+    rb'(\{)"kind":"[^"\\]*","id":"[0-9a-f-]{36}","run":"([a-z0-9.-]+)",'
 )
 
 
@@ -46,7 +47,8 @@ class ChainPass:
     def __init__(self, wanted: Collection[int] = ()) -> None:
         self.cursor = Cursor()
         self.hashes = {0: GENESIS}
-        self._wanted = frozenset(wanted)
+        # The next one is the last of the list.
+        self._wanted = sorted((position for position in wanted if position > 0), reverse=True)
         self._left = 0
         self._runs: dict[bytes, _Run] = {}
         self._segments: list[Descriptor] = []
@@ -88,15 +90,16 @@ class ChainPass:
         # One loop, its calls bound before: with a call for each event the pass would be a third slower.
         position, last, left, at = self.cursor.position, self.cursor.hash.encode(), self._left, 0
         find, runs, match, wanted = data.find, self._runs, _REST.match, self._wanted
+        mark = wanted[-1] if wanted else 0
         while (end := find(b"\n", at)) >= 0:
             body = data[at + _BODY_AT : end]
-            digest = sha256(DOMAIN + body).hexdigest().encode()
+            digest = hexlify(sha256(DOMAIN + body).digest())
             position += 1
             place = b'{"h":"%b","p":"%b","s":%d,' % (digest, last, position)
             rest = match(body, len(place) - _BODY_AT)
             if rest is None or not data.startswith(place, at):
                 return -1
-            remaining, name = rest.groups()
+            remaining, name = rest.group(1, 3)
             if left or remaining != b"0":
                 if left and int(remaining) != left - 1:
                     return -1
@@ -106,9 +109,10 @@ class ChainPass:
             if not body.startswith(b'"v":%d,"prev":"%b",' % (len(lines) + 1, run.digest), rest.end()):
                 return -1
             lines.append(begin + at)
-            run.digest = sha256(_EVENT_DOMAIN + body[body.index(b"{", 78) : -1]).hexdigest().encode()
-            if position in wanted:
-                self.hashes[position] = digest.decode()
+            run.digest = hexlify(sha256(_EVENT_DOMAIN + body[rest.start(2) : -1]).digest())
+            if position == mark:
+                self.hashes[wanted.pop()] = digest.decode()
+                mark = wanted[-1] if wanted else 0
             last, at = digest, end + 1
         self.cursor, self._left = Cursor(position, last.decode()), left
         return at
