@@ -6,6 +6,15 @@ quotes them.
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from patches.explanation import describe, explain_hunk
+
+if TYPE_CHECKING:
+    from patches.explanation import Explanation
+    from patches.model import Hunk
+
 
 def show_path(path: bytes) -> str:
     """Return ``path`` for a person: UTF-8 as it is, anything else escaped like ``core.quotePath``."""
@@ -20,21 +29,6 @@ def show_path(path: bytes) -> str:
 
 
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
-_SHOWN_BYTES = 160
-
-
-def _show_line(line: bytes | None) -> str:
-    """Return one line of a file for a person; its terminator is named only where it is unusual."""
-    if line is None:
-        return "(the end of the file)"
-    body = line.removesuffix(b"\n")
-    text = body[:_SHOWN_BYTES].decode("utf-8", "backslashreplace")
-    shown = "".join(c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text)
-    if len(body) > _SHOWN_BYTES:
-        shown += " …"
-    if line == body:
-        shown += "  (no newline at the end of the file)"
-    return shown
 
 
 class PatchError(Exception):
@@ -67,27 +61,45 @@ class FileRefused(PatchError):
 
 
 class HunkMismatch(FileRefused):
-    """A hunk's lines are nowhere in the file.
+    """A hunk's lines are nowhere in the file, or nowhere where they may be.
 
     ``line`` (from 1) is where the file first differs from what the hunk expects, compared at the
     place that the hunk names. ``want`` and ``got`` are the lines there, terminator included;
-    None is the end of the file.
+    None is the end of the file. What else there is to say costs a search, and is found when
+    it is asked for: ``explanation``, which is also part of the message.
     """
 
-    def __init__(
-        self, path: bytes, *, hunk: int, hunks: int, line: int, want: bytes | None, got: bytes | None
-    ) -> None:
-        super().__init__(
-            path,
-            f"hunk {hunk} of {hunks} does not apply at line {line}\n"
-            f"  the patch expects   {_show_line(want)}\n"
-            f"  the file has        {_show_line(got)}",
-        )
+    def __init__(self, path: bytes, *, hunk: int, hunks: int, wanted: Hunk, content: bytes) -> None:
+        super().__init__(path, f"hunk {hunk} of {hunks} does not apply at line {max(wanted.old_start, 1)}")
         self.hunk = hunk
         self.hunks = hunks
-        self.line = line
-        self.want = want
-        self.got = got
+        self.wanted = wanted
+        self.content = content
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Where the hunk nearly fits, and what differs there."""
+        return explain_hunk(self.content, self.wanted)
+
+    @property
+    def line(self) -> int:
+        """Where the file first differs from the hunk."""
+        return self.explanation.line
+
+    @property
+    def want(self) -> bytes | None:
+        """The line that the hunk expects there."""
+        return self.explanation.want
+
+    @property
+    def got(self) -> bytes | None:
+        """The line that is there."""
+        return self.explanation.got
+
+    def __str__(self) -> str:
+        """Say where and why, with the lines that differ."""
+        where = f"{show_path(self.path)}: hunk {self.hunk} of {self.hunks} does not apply at line {self.line}"
+        return f"{where}\n{describe(self.explanation)}"
 
 
 class ContentMismatch(FileRefused):

@@ -93,7 +93,7 @@ def _apply_by_search(path: bytes, content: bytes, hunks: Sequence[Hunk]) -> byte
         old, new = _split(hunk.old), _split(hunk.new)
         at = _search(image, patched, hunk, old)
         if at < 0:
-            raise _mismatch(path, image, hunk, old, number, len(hunks))
+            raise HunkMismatch(path, hunk=number, hunks=len(hunks), wanted=hunk, content=content)
         image[at : at + len(old)] = new
         patched[at : at + len(old)] = b"\1" * len(new)
     return b"".join(image)
@@ -129,15 +129,3 @@ def _places(size: int, last: int, hunk: Hunk) -> Iterator[int]:
     for distance in range(1, size + 1):
         yield expected + distance
         yield expected - distance
-
-
-def _mismatch(
-    path: bytes, image: list[bytes], hunk: Hunk, old: list[bytes], number: int, total: int
-) -> HunkMismatch:
-    """Say where the file first differs from the preimage, compared at the place that the hunk names."""
-    start = min(max((hunk.new_start or hunk.old_start) - 1, 0), len(image))
-    there = image[start : start + len(old)]
-    same = next((i for i, (want, got) in enumerate(zip(old, there, strict=False)) if want != got), len(there))
-    want = old[same] if same < len(old) else None
-    got = image[start + same] if start + same < len(image) else None
-    return HunkMismatch(path, hunk=number, hunks=total, line=start + same + 1, want=want, got=got)

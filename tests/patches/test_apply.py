@@ -312,7 +312,8 @@ def test_a_mismatch_says_what_it_wanted_and_what_is_there(bench: Bench) -> None:
     assert str(error) == (
         "m.py: hunk 1 of 1 does not apply at line 3\n"
         "  the patch expects       b = 2\n"
-        "  the file has            b = 9\\x1b"
+        "  the file has            b = 9\\x1b\n"
+        "  its other 6 lines are there"
     )
     error = refused(bench, {b"m.py": b"def f():\n    a = 1"}, patch, HunkMismatch)
     assert (error.line, error.got) == (2, b"    a = 1")
