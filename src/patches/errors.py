@@ -32,7 +32,12 @@ _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "
 
 
 class PatchError(Exception):
-    """Base of everything the engine raises about a patch. Nothing was written."""
+    """Base of everything the engine raises about a patch. Nothing was written.
+
+    ``hint`` is for callers: what helps, in terms of their commands and of what they know.
+    """
+
+    hint: str = ""
 
 
 class PatchSyntaxError(PatchError):

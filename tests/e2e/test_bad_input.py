@@ -159,6 +159,21 @@ def test_a_refusal_in_a_run_says_where_it_is_recorded(started: Shell) -> None:
     assert json.loads(started("show", "work:4", "--json").out)["error"] == "HunkMismatch"
 
 
+def test_a_refusal_names_the_event_in_whose_tree_the_patch_applied(started: Shell) -> None:
+    """The newest one, whatever else has been recorded since; without one it says nothing of the kind."""
+    assert started("apply", started.file(FIX)).code == 0
+    assert started("apply", started.file(NEW)).code == 0
+    late = FIX.replace("-two\n+zwei\n three\n", " two\n-three\n+drei\n")
+    before = started.everything()
+    for _ in range(2):
+        done = started("apply", started.file(late))
+        done.refuses(3, "a.txt: hunk 1 of 1", "hint: it applied cleanly at work:3; `ledger log` shows")
+    done = started("apply", started.file(late.replace(" one", " uno")))
+    done.refuses(3, "hint: the patch was made for another tree")
+    changed = {path for path, data in started.everything().items() if before.get(path) != data}
+    assert all(path.startswith((".git/ledger/", "fix.diff")) for path in changed), changed
+
+
 @pytest.mark.parametrize("name", ["nowhere.diff", "dir"])
 def test_a_patch_file_that_cannot_be_read(shell: Shell, name: str) -> None:
     """The file is named; it is an input error."""

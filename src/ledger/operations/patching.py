@@ -8,6 +8,7 @@ from pathlib import PurePath
 from ledger.errors import NoWorkTree, UnknownReference
 from ledger.events import AnyEvent, Cause, PatchApplied, PatchRefused
 from ledger.filerecords import FileRecord, parse_path
+from ledger.operations.diagnosis import diagnose
 from ledger.operations.outcome import Applied, unchanged
 from ledger.operations.screening import Screened, screen
 from ledger.projections.worktree import touches
@@ -75,6 +76,7 @@ def apply(
             if log.written:
                 (refused,) = log.append(log.refused(data, error, source=source))
                 error.add_note(f"recorded as {refused.reference}")
+            diagnose(workspace, log, patch, error)
             raise
         if not changes:
             return unchanged(log)
