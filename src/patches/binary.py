@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import zlib
 
+from patches.limits import check_binary_size, check_expansion
+
 _ALPHABET = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
 _INVALID = 255
 _DIGITS = bytes(_ALPHABET.find(code) & _INVALID for code in range(256))
@@ -78,7 +80,9 @@ def inflate(data: bytes, size_bytes: int) -> bytes:
 
     Raises:
         BinaryDamage: it does not.
+        PatchTooLarge: the stated size is beyond what is read.
     """
+    check_binary_size(size_bytes)
     stream = zlib.decompressobj()
     try:
         content = stream.decompress(data, size_bytes + 1)
@@ -121,22 +125,25 @@ def apply_delta(source: bytes, delta: bytes) -> bytes:
     Raises:
         BinaryDamage: the source has another size, an instruction reaches outside the source or
             the delta, or the result has another size than stated.
+        PatchTooLarge: the result would be, beside the source and the delta.
     """
     source_size, at = _read_size(delta, 0)
     target_size, at = _read_size(delta, at)
     if source_size != len(source):
         raise BinaryDamage("the delta was made from a file of another size")
-    pieces: list[bytes] = []
+    check_expansion(target_size, len(source) + len(delta))
+    pieces: list[memoryview] = []
+    source_view, delta_view = memoryview(source), memoryview(delta)  # A piece is no copy.
     left = target_size
     while at < len(delta):
         code = delta[at]
         at += 1
         if code & 0x80:
             offset, size, at = _read_copy(delta, at, code)
-            piece = source[offset : offset + size]
+            piece = source_view[offset : offset + size]
         else:
             size = code
-            piece = delta[at : at + size]
+            piece = delta_view[at : at + size]
             at += size
         left -= size
         if not size or len(piece) != size or left < 0:

@@ -56,6 +56,19 @@ class EmptyPatch(PatchError):
         super().__init__("the patch holds no diff")
 
 
+class PatchTooLarge(PatchError):
+    """The patch, or what it would make of a small text, is larger than anything that is meant as one.
+
+    It is refused before the memory is taken.
+    """
+
+    def __init__(self, what: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(f"{what} is {size_bytes} bytes large; {limit_bytes} are allowed")
+        self.what = what
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
 class FileRefused(PatchError):
     """Base of the refusals that concern one path of the tree."""
 

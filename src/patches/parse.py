@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from patches.binary import BinaryDamage, decode_lines, inflate
 from patches.errors import EmptyPatch, PatchSyntaxError
 from patches.headers import GitHeader
+from patches.limits import check_patch_size
 from patches.model import BinaryDelta, FilePatch, Hunk, Operation, Patch
 from patches.names import is_dev_null, is_epoch, plain_names
 
@@ -35,7 +36,9 @@ def parse_patch(data: bytes) -> Patch:
     Raises:
         EmptyPatch: there is no diff in it.
         PatchSyntaxError: it is damaged or cut off. There is never a partial result.
+        PatchTooLarge: it is larger than any patch is read, or carries a file that is.
     """
+    check_patch_size(len(data))
     files = _Parser(data).files()
     if not files:
         raise EmptyPatch

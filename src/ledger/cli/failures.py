@@ -153,6 +153,7 @@ def exit_code_of(error: BaseException) -> ExitCode:
 _HINTS = {
     "EmptyPatch": "make the patch again: `git diff --binary > fix.diff`",
     "PatchSyntaxError": "make the patch again: `git diff --binary > fix.diff`",
+    "PatchTooLarge": "cut it in several: `git diff --binary -- PATH > one.diff`",
     "MissingBinary": "make the patch with its binary content: `git diff --binary --full-index > fix.diff`",
     "HunkMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
     "ContentMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
