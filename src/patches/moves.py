@@ -23,13 +23,13 @@ from patches.model import (
     Operation,
 )
 from patches.paths import check_path
+from patches.submodules import GITMODULES, rename_submodules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from patches.tree import Tree
 
-_GITMODULES = b".gitmodules"
 _COUNTED_BYTES = 8 << 20  # Beyond this, lines are not worth the time that counting them takes.
 
 
@@ -69,10 +69,6 @@ class SameTarget(MoveRefused):
 
 class OverlappingSources(MoveRefused):
     """The command names the source twice, or a directory that it lies in."""
-
-
-class GitmodulesFailed(RuntimeError):
-    """The ``git`` program could not edit ``.gitmodules``: it is damaged, or git is not there."""
 
 
 class Rename(NamedTuple):
@@ -168,7 +164,7 @@ def change_tree(
         changes[path] = FileChange(path, "delete", old, None, None, *_count(tree, old, None))
     modules = _gitmodules_after(tree, renames)
     if modules is not None:
-        changes[_GITMODULES] = modules
+        changes[GITMODULES] = modules
     return tuple(changes[path] for path in sorted(changes))
 
 
@@ -346,45 +342,13 @@ class _Command:
 def _gitmodules_after(tree: Tree, renames: Sequence[Rename]) -> FileChange | None:
     """Return the change of ``.gitmodules`` that keeps the paths of moved submodules right."""
     moved = {source: target for source, target in renames if _leaf(tree, source).mode == MODE_GITLINK}
-    old = tree.entry(_GITMODULES)
-    touched = any(_GITMODULES in rename for rename in renames)
+    old = tree.entry(GITMODULES)
+    touched = any(GITMODULES in rename for rename in renames)
     if not moved or touched or old is None or old.mode not in (MODE_FILE, MODE_EXECUTABLE):
         return None
     before = tree.objects.read_blob(old.oid)
-    after = _rename_submodules(before, moved)
+    after = rename_submodules(before, moved)
     if after == before:
         return None
     new = Entry(old.mode, tree.objects.add_blob(after))
-    return FileChange(_GITMODULES, "modify", old, new, None, *(count_lines(before, after) or (0, 0)))
-
-
-def _rename_submodules(text: bytes, moved: Mapping[bytes, bytes]) -> bytes:
-    """Return ``.gitmodules`` with new paths, edited by Git itself: its file format is Git's own."""
-    import os
-    import subprocess
-    from pathlib import Path
-    from tempfile import TemporaryDirectory
-
-    from patches.gitprogram import git_environment
-
-    environment = git_environment(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, LC_ALL="C")
-
-    def configure(*words: str, allowed: int = 0) -> bytes:
-        command = ["git", "config", "--file", str(file), *words]
-        try:
-            done = subprocess.run(command, capture_output=True, check=False, env=environment)
-        except FileNotFoundError as error:
-            raise GitmodulesFailed("the git program was not found") from error
-        if not 0 <= done.returncode <= allowed:
-            raise GitmodulesFailed(f".gitmodules: {done.stderr.decode('utf-8', 'replace').strip()}")
-        return done.stdout
-
-    with TemporaryDirectory(prefix="moves-") as scratch:
-        file = Path(scratch, "gitmodules")
-        file.write_bytes(text)
-        listed = configure("-z", "--get-regexp", r"^submodule\..*\.path$", allowed=1)  # 1: none at all
-        for record in listed.split(b"\0"):
-            key, _, path = record.partition(b"\n")
-            if path in moved:
-                configure(os.fsdecode(key), os.fsdecode(moved[path]))
-        return file.read_bytes()
+    return FileChange(GITMODULES, "modify", old, new, None, *(count_lines(before, after) or (0, 0)))

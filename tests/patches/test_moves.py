@@ -24,7 +24,6 @@ from patches.moves import (
     BadSource,
     CannotOverwrite,
     DestinationExists,
-    GitmodulesFailed,
     IntoItself,
     MoveRefused,
     NoDirectory,
@@ -38,6 +37,7 @@ from patches.moves import (
 )
 from patches.objects import Objects
 from patches.parse import parse_patch
+from patches.submodules import GitmodulesFailed
 from patches.tree import Tree
 
 if TYPE_CHECKING:

@@ -106,8 +106,8 @@ def _engine_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     from patches.canonicalization import PlanSyntaxError
     from patches.diff import DiffFailed
     from patches.globs import BadGlob
-    from patches.moves import GitmodulesFailed
     from patches.packs import PackFailed
+    from patches.submodules import GitmodulesFailed
 
     yield from (
         (worktree_errors.IndexLocked, TRY_AGAIN),

@@ -18,6 +18,7 @@ from patches.apply import apply_patch
 from patches.errors import MissingObject, PatchError, show_path
 from patches.model import FileChange, Patch
 from patches.parse import parse_patch, reverse_patch
+from patches.submodules import check_submodules
 
 
 def apply(
@@ -64,6 +65,7 @@ def apply(
         tree = workspace.repository.tree(log.head.tree)
         try:
             changes = apply_patch(tree, patch)
+            check_submodules(tree.objects, changes)
         except MissingObject:
             # That says nothing of the patch: no refusal, and nothing to record.
             workspace.repository.objects.forget()

@@ -18,7 +18,7 @@ from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
 from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
 from ledger.transfer_errors import BundleTooLarge, MissingBase
-from patches import diff, moves, packs, worktree_errors
+from patches import diff, packs, submodules, worktree_errors
 from patches.errors import PatchError
 
 for package in (ingestion, patches, ledger):
@@ -42,7 +42,7 @@ ERRORS = [
     *concrete(IngestionError),
     diff.DiffFailed,
     packs.PackFailed,
-    moves.GitmodulesFailed,
+    submodules.GitmodulesFailed,
 ]
 HINTED = [kind for kind in ERRORS if issubclass(kind, LedgerError | PatchError)]
 WITHOUT_A_COMMAND = {"GitFailed", "MissingObject", "PublishStopped"}
