@@ -157,6 +157,11 @@ class Directories:
         except (FileNotFoundError, Blocked):
             return None
 
+    def folds_names(self) -> bool:
+        """Tell whether ``.git`` and ``.GIT`` are one name here: the file system is asked, no setting."""
+        name, other = self.lstat(b".git"), self.lstat(b".GIT")
+        return name is not None and other is not None and os.path.samestat(name, other)
+
     def look(self, path: bytes) -> Found:
         """Return what ``path`` holds, its bytes hashed."""
         head, _, name = path.rpartition(b"/")

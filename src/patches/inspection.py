@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from patches.collisions import find_collisions
 from patches.directories import Directories, Found, parent_of
 from patches.filters import Candidate, Filters
 from patches.model import MODE_GITLINK
@@ -59,6 +60,7 @@ class Inspection:
             elif touch.new is not None:
                 self._inspect_target(touch)
             self._inspect_index(touch, index)
+        self._inspect_collisions()
         self._inspect_permissions()
         for kind in _GRAVITY:
             if kind in self._offences:
@@ -118,6 +120,12 @@ class Inspection:
             other = index.collision(touch.path, self._leaving)
             if other is not None:
                 self._add(InTheWay, touch.path, "the index has another entry in its place", other)
+
+    def _inspect_collisions(self) -> None:
+        collisions = list(find_collisions(touch.path for touch in self._touches if touch.new is not None))
+        if collisions and (self._filters.settings.ignores_case or self._files.folds_names()):
+            for path, other in collisions:
+                self._add(InTheWay, path, "is one and the same file on this file system", other)
 
     def _inspect_permissions(self) -> None:
         seen: set[bytes] = set()

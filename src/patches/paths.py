@@ -46,15 +46,15 @@ def check_path(path: bytes, *, symlink: bool = False) -> None:
 def _check_component(path: bytes, component: bytes, symlink: bool) -> None:
     if component in (b".", b".."):
         raise UnsafePath(path, f"'{component.decode()}' is no name for a file")
-    folded = _folded(component)
+    folded = folded_name(component)
     if _DOT_GIT.fullmatch(folded):
         raise UnsafePath(path, "some file system takes this name for .git")
     if symlink and _DOT_GITMODULES.fullmatch(folded):
         raise UnsafePath(path, ".gitmodules must not be a symlink")
 
 
-def _folded(component: bytes) -> bytes:
-    """Return the name as a case-insensitive file system with HFS+ rules compares it."""
+def folded_name(component: bytes) -> bytes:
+    """Return a name, or a path, as a case-insensitive file system with HFS+ rules compares it."""
     text = component.decode("utf-8", "surrogateescape")
     return text.translate(_HFS_IGNORED).lower().encode("utf-8", "surrogateescape")
 
