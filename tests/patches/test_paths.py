@@ -131,3 +131,86 @@ def test_what_git_refuses_is_refused(bench: Bench, path: bytes) -> None:
     if ours != by_git:
         assert ours is None
         assert b"\\" in path
+
+
+MOVED = (
+    b"diff --git %(old_a)s %(new_b)s\nsimilarity index 100%%\n%(verb)s from %(old)s\n%(verb)s to %(new)s\n"
+)
+
+
+def moved(verb: bytes, old: bytes, new: bytes) -> bytes:
+    """Make the header of a rename or a copy without a change."""
+    names = {
+        b"verb": verb,
+        b"old_a": quoted(old, b"a"),
+        b"new_b": quoted(new, b"b"),
+        b"old": b'"%s"' % quoted(old, b"")[2:-1],
+        b"new": b'"%s"' % quoted(new, b"")[2:-1],
+    }
+    return MOVED % names
+
+
+@pytest.mark.parametrize("verb", [b"rename", b"copy"])
+@pytest.mark.parametrize("path", [path for path in UNSAFE if path not in (b"x\0y", b"", b"a//b")])
+def test_nothing_is_moved_or_copied_to_an_unsafe_path(bench: Bench, verb: bytes, path: bytes) -> None:
+    """A move is a way of writing, too; and what is moved back is not read from outside."""
+    old = bench.tree({b"file": b"x\n"})
+    with pytest.raises(UnsafePath):
+        bench.apply(old, moved(verb, b"file", path))
+    with pytest.raises(PatchError):
+        bench.apply(old, moved(verb, path, b"new"))
+
+
+LINK = b"diff --git a/link b/link\nnew file mode 120000\n--- /dev/null\n+++ b/link\n@@ -0,0 +1 @@\n+.git\n"
+LINK += b"\\ No newline at end of file\n"
+THROUGH = {
+    "added": CREATE % (b"a/link/x", b"b/link/x", b"b/link/x"),
+    "renamed": moved(b"rename", b"file", b"link/x"),
+    "copied": moved(b"copy", b"file", b"link/deep/er/x"),
+}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", THROUGH)
+def test_nothing_goes_through_a_symlink_of_the_same_patch(bench: Bench, name: str, *, first: bool) -> None:
+    """In whatever order the patch names them, and as little through one that is there."""
+    old = bench.tree({b"file": b"x\n"})
+    patch = LINK + THROUGH[name] if first else THROUGH[name] + LINK
+    assert bench.git_apply(old, patch) is None
+    with pytest.raises(PatchError):
+        bench.apply(old, patch)
+    there = bench.apply(old, LINK).tree
+    assert bench.git_apply(there, THROUGH[name]) is None
+    with pytest.raises(UnsafePath, match="its parent is a symlink"):
+        bench.apply(there, THROUGH[name])
+
+
+def test_a_symlink_that_goes_makes_room_for_a_directory(bench: Bench) -> None:
+    """What counts is the tree afterwards: then there is no symlink any more."""
+    there = bench.apply(bench.tree({b"file": b"x\n"}), LINK).tree
+    new = bench.tree({b"file": b"x\n", b"link/x": b"x\n"})
+    patch = bench.diff(there, new)
+    assert bench.apply(there, patch).tree == new == bench.git_apply(there, patch)
+
+
+CHANGED = b"@@ -1 +1 @@\n-x\n+y\n"
+
+
+@pytest.mark.parametrize(
+    "patch",
+    [
+        b"diff --git a/file b/file\n--- a/file\n+++ b/other\n" + CHANGED,
+        b"diff --git a/file b/file\n--- a/other\n+++ b/file\n" + CHANGED,
+        b"diff --git a/file b/other\n--- a/file\n+++ b/other\n" + CHANGED,
+        b"diff --git a/file b/other\nrename from file\nrename to other\n--- a/file\n+++ b/third\n" + CHANGED,
+        b"diff --git a/file b/other\nrename from third\nrename to other\n--- a/file\n+++ b/other\n" + CHANGED,
+        b"diff --git a/file b/file\nnew file mode 100644\n--- a/file\n+++ b/file\n@@ -0,0 +1 @@\n+y\n",
+        b"diff --git a/file b/file\ndeleted file mode 100644\n--- a/file\n+++ b/other\n@@ -1 +0,0 @@\n-x\n",
+        b"diff --git a/file b/other\nold mode 100644\nnew mode 100755\n",
+    ],
+)
+def test_names_that_contradict_one_another_are_refused(bench: Bench, patch: bytes) -> None:
+    """Whichever of them is a file: nobody knows which was meant. Git takes some of them."""
+    old = bench.tree({b"file": b"x\n", b"other": b"x\n", b"third": b"x\n"})
+    with pytest.raises(PatchError):
+        bench.apply(old, patch)
