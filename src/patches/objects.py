@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _CACHED_BYTES = 64 << 20
 _FEW = 64  # Starting git and writing a pack costs as much as some dozen files.
+_SHORTEST_PREFIX = 4  # Git takes no shorter one for an object.
+_HEX_DIGITS = b"0123456789abcdefABCDEF"
 _BLOB, _TREE = int(ObjectType.BLOB), int(ObjectType.TREE)
 
 
@@ -29,6 +31,7 @@ class Objects:
     def __init__(self, repo: pygit2.Repository, *, cached_bytes: int = _CACHED_BYTES) -> None:
         """Read from ``repo`` and keep up to ``cached_bytes`` of recently used blobs."""
         self._odb = repo.odb
+        self._expand = repo.expand_id
         self._git_dir = repo.path
         self._fresh: dict[Oid, tuple[int, bytes]] = {}
         self._recent: dict[Oid, bytes] = {}
@@ -61,6 +64,24 @@ class Objects:
             return int(self._odb.read_header(pygit2.Oid(raw=oid))[0]) == _BLOB
         except KeyError:
             return False
+
+    def find_blob(self, prefix: bytes) -> Oid | None:
+        """Return the one blob whose hexadecimal oid starts with ``prefix``; None where it is not one."""
+        if len(prefix) < _SHORTEST_PREFIX or prefix.strip(_HEX_DIGITS):
+            return None
+        text = prefix.decode().lower()
+        found = {
+            oid for oid, (kind, _) in self._fresh.items() if kind == _BLOB and oid.hex().startswith(text)
+        }
+        try:
+            found.add(self._expand(text).raw)
+        except ValueError:
+            return None  # The repository has several.
+        except KeyError:
+            if not found:
+                return None
+        (oid, *more) = found
+        return oid if not more and self.has_blob(oid) else None
 
     def read_tree(self, oid: Oid) -> bytes:
         """Return a tree's encoding.

@@ -9,7 +9,7 @@ See: ``check_patch_list`` in Git's ``apply.c``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from patches.binary import BinaryDamage, apply_delta
 from patches.errors import (
@@ -39,6 +39,8 @@ from patches.oids import hash_blob
 from patches.paths import check_path
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from patches.tree import Tree
 
 _TYPE = 0o170000
@@ -65,7 +67,24 @@ class _Part(NamedTuple):
     removed: int
 
 
-def plan_patch(tree: Tree, patch: Patch) -> tuple[FileChange, ...]:
+class ContentMerge(Protocol):
+    """Gets to merge each file before its hunks are put where they fit."""
+
+    def merge(
+        self, file: FilePatch, mode: int, ours: bytes, patched: Callable[[bytes], bytes]
+    ) -> bytes | None:
+        """Return the content of ``file`` after its part of the patch; None leaves it to the hunks.
+
+        Args:
+            file: The part: a change with hunks or binary content, or an ``add`` of what exists.
+            mode: Mode of the result.
+            ours: The present content.
+            patched: What the part makes of another content; raises ``PatchError`` where it does not fit.
+        """
+        ...
+
+
+def plan_patch(tree: Tree, patch: Patch, *, merge: ContentMerge | None = None) -> tuple[FileChange, ...]:
     """Return what ``patch`` does to each path of ``tree``.
 
     The tree is unchanged. The new blobs are in ``tree.objects``; a refused patch adds none.
@@ -81,7 +100,7 @@ def plan_patch(tree: Tree, patch: Patch) -> tuple[FileChange, ...]:
         OverlappingParts: the outcome would depend on the order of the patch's parts.
         MissingObject: the repository is incomplete.
     """
-    return _Plan(tree, patch).changes()
+    return _Plan(tree, patch, merge).changes()
 
 
 def gitlink_text(oid: Oid) -> bytes:
@@ -92,8 +111,9 @@ def gitlink_text(oid: Oid) -> bytes:
 class _Plan:
     """One patch against one tree. ``_parts`` holds the last state of every path that was touched."""
 
-    def __init__(self, tree: Tree, patch: Patch) -> None:
+    def __init__(self, tree: Tree, patch: Patch, merge: ContentMerge | None) -> None:
         self._tree = tree
+        self._merge = merge
         self._objects: Objects = tree.objects
         self._files = patch.files
         self._parts: dict[bytes, _Part] = {}
@@ -112,7 +132,7 @@ class _Plan:
     def _plan_file(self, file: FilePatch) -> None:
         path = file.new_path or file.old_path or b""
         old = self._preimage(file)
-        if file.operation in ("add", "rename", "copy") or old is None:
+        if old is None or file.operation in ("rename", "copy"):
             self._check_free(path)
         mode = self._new_mode(file, old)
         if file.old_path is not None and file.operation in ("delete", "rename"):
@@ -122,7 +142,7 @@ class _Plan:
             self._remove(file, path, old)
             return
         check_path(path, symlink=mode == MODE_SYMLINK)
-        side = _Side(mode, *self._postimage(file, path, old))
+        side = _Side(mode, *self._outcome(file, path, old, mode))
         if mode & _TYPE == MODE_GITLINK and side.content is not None:
             side = _Side(mode, _parse_gitlink(path, side.content), None)
         if file.operation == "rename" and file.old_path is not None:
@@ -167,7 +187,7 @@ class _Plan:
         """Return what a part starts from; None where it creates a file."""
         path = file.old_path
         if path is None:
-            return None
+            return self._same_addition(file)
         part = self._parts.get(path) if file.operation not in ("rename", "copy") else None
         if part is not None:
             if part.side is None:
@@ -184,6 +204,14 @@ class _Plan:
                 return None
             raise MissingFile(path)
         return _Side(entry.mode, entry.oid, None)
+
+    def _same_addition(self, file: FilePatch) -> _Side | None:
+        """Return the file that stands where a part creates one, if the two may be merged."""
+        path = file.new_path or b""
+        if self._merge is None or path in self._parts or path in self._leaving:
+            return None
+        entry = self._tree.entry(path)
+        return None if entry is None else _Side(entry.mode, entry.oid, None)
 
     def _new_mode(self, file: FilePatch, old: _Side | None) -> int:
         """Return the mode after the part, with the types of both sides checked."""
@@ -217,6 +245,23 @@ class _Plan:
                 path,
                 "is changed by one part of the patch and removed by a later one: apply them in turn",
             )
+
+    def _outcome(
+        self, file: FilePatch, path: bytes, old: _Side | None, mode: int
+    ) -> tuple[Oid | None, bytes | None]:
+        """Return oid or content after the part, merged where the plan merges."""
+        if self._merge is None or old is None or mode == MODE_GITLINK:
+            return self._postimage(file, path, old)
+
+        def patched(base: bytes) -> bytes:
+            side = None if file.operation == "add" else _Side(mode, None, base)
+            oid, content = self._postimage(file, path, side)
+            return self._content(_Side(mode, oid, content))
+
+        merged = self._merge.merge(file, mode, self._content(old), patched)
+        if merged is None and file.operation == "add":
+            raise AlreadyExists(path)
+        return self._postimage(file, path, old) if merged is None else (None, merged)
 
     def _postimage(self, file: FilePatch, path: bytes, old: _Side | None) -> tuple[Oid | None, bytes | None]:
         """Return oid or content after the part: the oid alone where the content stays."""

@@ -1,0 +1,183 @@
+"""The merge of three contents: Git's own line merge, in memory, without files and without a process.
+
+Libgit2 carries Git's merge code; it only wants its inputs as blobs of some repository, so it is
+given one that is nowhere but in memory.
+
+See: ``git-merge-file(1)``; "Defining a custom merge driver" and ``merge`` in ``gitattributes(5)``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from patches.model import MODE_FILE
+from patches.oids import hash_blob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pygit2
+
+    from patches.options import Favor
+
+ConflictStyle: TypeAlias = Literal["merge", "diff3", "zdiff3"]
+"""How a conflict is shown, as ``merge.conflictStyle`` names it."""
+
+Driver: TypeAlias = Literal["text", "union", "binary"]
+"""How a path's contents are merged, as its ``merge`` attribute names it."""
+
+MARKER_SIZE = 7
+_BINARY_WITHIN = 8000  # Git calls content binary by a NUL in as many bytes.
+_LARGEST = 1023 << 20  # Git's line merge takes no larger content.
+_FAVORS: dict[Favor | None, int] = {None: 0, "ours": 1, "theirs": 2, "union": 3}
+_STYLES: dict[ConflictStyle, int] = {"merge": 1, "diff3": 2, "zdiff3": 256}
+_BLOB = 3
+
+
+class Region(NamedTuple):
+    """One conflict in a merged file: the lines of its first and its last marker, from 1."""
+
+    first: int
+    last: int
+
+
+class MergedContent(NamedTuple):
+    """What three contents became.
+
+    Where ``conflicted``, ``data`` holds marked regions or, of content that no markers can go into, ours.
+    """
+
+    data: bytes
+    conflicted: bool
+    binary: bool = False
+    """The line merge did not take it: a conflict has no markers."""
+
+
+def merge_contents(
+    base: bytes,
+    ours: bytes,
+    theirs: bytes,
+    *,
+    favor: Favor | None = None,
+    style: ConflictStyle = "merge",
+    driver: Driver = "text",
+    marker_size: int = MARKER_SIZE,
+) -> MergedContent:
+    """Merge what ``theirs`` changed in ``base`` into ``ours``.
+
+    Args:
+        base: What both sides come from.
+        ours: The present content.
+        theirs: The content to bring in.
+        favor: Which side wins where both changed the same lines; None marks them.
+        style: How they are marked.
+        driver: ``binary`` never merges lines, ``union`` keeps both sides' lines.
+        marker_size: How many characters a marker has.
+    """
+    if ours in (base, theirs):
+        return MergedContent(theirs, conflicted=False)
+    if base == theirs:
+        return MergedContent(ours, conflicted=False)
+    if driver == "binary" or any(map(_is_binary, (base, ours, theirs))):
+        data = theirs if favor == "theirs" else ours
+        return MergedContent(data, favor not in ("ours", "theirs"), binary=True)
+    if driver == "union":
+        favor = "union"
+    return _merge_lines(base, ours, theirs, _FAVORS[favor], _STYLES[style], marker_size)
+
+
+def conflict_regions(data: bytes, marker_size: int = MARKER_SIZE) -> tuple[Region, ...]:
+    """Return where the markers of conflicts stand in ``data``, in order.
+
+    Only a whole region counts: a begin, a middle and an end marker, with the labels ``ours`` and
+    ``theirs`` that `merge_contents` writes.
+    """
+    begin, middle, end = (bytes([mark]) * marker_size for mark in b"<=>")
+    return tuple(_regions(data, (begin + b" ours", middle, end + b" theirs")))
+
+
+def _regions(data: bytes, markers: tuple[bytes, bytes, bytes]) -> Iterator[Region]:
+    first, awaited = 0, 0
+    for number, line in enumerate(data.split(b"\n"), 1):
+        text = line.removesuffix(b"\r")
+        if text == markers[0]:
+            first, awaited = number, 1
+        elif awaited and text == markers[awaited]:
+            awaited += 1
+            if awaited == len(markers):
+                yield Region(first, number)
+                awaited = 0
+
+
+def _is_binary(data: bytes) -> bool:
+    return len(data) > _LARGEST or b"\0" in data[:_BINARY_WITHIN]
+
+
+def _merge_lines(
+    base: bytes, ours: bytes, theirs: bytes, favor: int, style: int, marker_size: int
+) -> MergedContent:
+    from pygit2.errors import check_error
+
+    ffi, library = _library().ffi, _library().C
+    labels = [ffi.new("char[]", label) for label in (b"base", b"ours", b"theirs")]
+    repository, entries = _memory_repository(base, ours, theirs)
+    options = ffi.new(
+        "git_merge_file_options *",
+        {
+            "version": 1,
+            "ancestor_label": labels[0],
+            "our_label": labels[1],
+            "their_label": labels[2],
+            "favor": favor,
+            "flags": style,
+            "marker_size": marker_size,
+        },
+    )
+    result = ffi.new("git_merge_file_result *")
+    inputs = [_index_entry(oid, label) for oid, label in zip(entries, labels, strict=True)]
+    # pygit2's own method for this takes no options.
+    pointer = repository._repo  # noqa: SLF001
+    check_error(library.git_merge_file_from_index(result, pointer, *inputs, options))
+    try:
+        data = bytes(ffi.buffer(result.ptr, result.len)) if result.len else b""
+        return MergedContent(data, not result.automergeable)
+    finally:
+        library.git_merge_file_result_free(result)
+
+
+def _index_entry(oid: bytes, name: Any) -> Any:
+    ffi = _library().ffi
+    entry = ffi.new("git_index_entry *", {"path": name, "mode": MODE_FILE})
+    ffi.buffer(ffi.addressof(entry, "id"))[:] = oid
+    return entry
+
+
+def _memory_repository(*contents: bytes) -> tuple[Any, list[bytes]]:
+    """Return a repository that has these blobs and nothing else, and their oids."""
+    import pygit2
+
+    blobs = {hash_blob(content): content for content in contents}
+
+    class Memory(pygit2.OdbBackend):
+        def read_cb(self, oid: pygit2.Oid) -> tuple[int, bytes]:
+            return _BLOB, blobs[oid.raw]
+
+        def read_header_cb(self, oid: pygit2.Oid) -> tuple[int, int]:
+            return _BLOB, len(blobs[oid.raw])
+
+        def exists_cb(self, oid: pygit2.Oid) -> bool:
+            return oid.raw in blobs
+
+    repository: Any = pygit2.Repository()
+    objects = pygit2.Odb()
+    objects.add_backend(Memory(), 1)
+    repository.set_odb(objects)
+    return repository, [hash_blob(content) for content in contents]
+
+
+@cache
+def _library() -> Any:
+    # It has no types, and neither has anything that comes out of it.
+    return importlib.import_module("pygit2.ffi")
