@@ -85,7 +85,13 @@ def merge_contents(
         return MergedContent(data, favor not in ("ours", "theirs"), binary=True)
     if driver == "union":
         favor = "union"
-    return _merge_lines(base, ours, theirs, _FAVORS[favor], _STYLES[style], marker_size)
+    options = _LineMerge(_FAVORS[favor], _STYLES[style], marker_size)
+    if base and ours and theirs:
+        return options.merge(base, ours, theirs)
+    # Libgit2 leaves the label off an empty side. So none is: all get the same first line.
+    line = _new_first_line(base, ours, theirs)
+    merged = options.merge(line + base, line + ours, line + theirs)
+    return MergedContent(merged.data[len(line) :], merged.conflicted)
 
 
 def conflict_regions(data: bytes, marker_size: int = MARKER_SIZE) -> tuple[Region, ...]:
@@ -115,36 +121,52 @@ def _is_binary(data: bytes) -> bool:
     return len(data) > _LARGEST or b"\0" in data[:_BINARY_WITHIN]
 
 
-def _merge_lines(
-    base: bytes, ours: bytes, theirs: bytes, favor: int, style: int, marker_size: int
-) -> MergedContent:
-    from pygit2.errors import check_error
+def _new_first_line(base: bytes, ours: bytes, theirs: bytes) -> bytes:
+    """Return a line that none of the contents has: common to all, it takes no part in their merge.
 
-    ffi, library = _library().ffi, _library().C
-    labels = [ffi.new("char[]", label) for label in (b"base", b"ours", b"theirs")]
-    repository, entries = _memory_repository(base, ours, theirs)
-    options = ffi.new(
-        "git_merge_file_options *",
-        {
-            "version": 1,
-            "ancestor_label": labels[0],
-            "our_label": labels[1],
-            "their_label": labels[2],
-            "favor": favor,
-            "flags": style,
-            "marker_size": marker_size,
-        },
-    )
-    result = ffi.new("git_merge_file_result *")
-    inputs = [_index_entry(oid, label) for oid, label in zip(entries, labels, strict=True)]
-    # pygit2's own method for this takes no options.
-    pointer = repository._repo  # noqa: SLF001
-    check_error(library.git_merge_file_from_index(result, pointer, *inputs, options))
-    try:
-        data = bytes(ffi.buffer(result.ptr, result.len)) if result.len else b""
-        return MergedContent(data, not result.automergeable)
-    finally:
-        library.git_merge_file_result_free(result)
+    It ends as the markers are to end, which look at the lines around them.
+    """
+    styles = [_has_crlf(content) for content in (ours, theirs, base)]
+    end = b"\r\n" if False not in styles and styles[-1] else b"\n"
+    number = 0
+    while any(b"%d%s" % (number, end) in content for content in (base, ours, theirs)):
+        number += 1
+    return b"%d%s" % (number, end)
+
+
+def _has_crlf(content: bytes) -> bool | None:
+    """Tell how the first line ends; None where it does not."""
+    at = content.find(b"\n")
+    return None if at < 0 else content[:at].endswith(b"\r")
+
+
+class _LineMerge(NamedTuple):
+    """Libgit2's options of a file merge, as its numbers."""
+
+    favor: int
+    style: int
+    marker_size: int
+
+    def merge(self, base: bytes, ours: bytes, theirs: bytes) -> MergedContent:
+        from pygit2.errors import check_error
+
+        ffi, library = _library().ffi, _library().C
+        labels = [ffi.new("char[]", label) for label in (b"base", b"ours", b"theirs")]
+        repository, oids = _memory_repository(base, ours, theirs)
+        options = ffi.new("git_merge_file_options *")
+        options.version = 1
+        options.ancestor_label, options.our_label, options.their_label = labels
+        options.favor, options.flags, options.marker_size = self
+        inputs = [_index_entry(oid, label) for oid, label in zip(oids, labels, strict=True)]
+        result = ffi.new("git_merge_file_result *")
+        # pygit2's own method for this takes no options.
+        pointer = repository._repo  # noqa: SLF001
+        check_error(library.git_merge_file_from_index(result, pointer, *inputs, options))
+        try:
+            data = bytes(ffi.buffer(result.ptr, result.len)) if result.len else b""
+            return MergedContent(data, not result.automergeable)
+        finally:
+            library.git_merge_file_result_free(result)
 
 
 def _index_entry(oid: bytes, name: Any) -> Any:

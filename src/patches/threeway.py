@@ -225,8 +225,8 @@ def path_merges(repo: pygit2.Repository) -> Callable[[bytes], PathMerge]:
     def of_path(path: bytes) -> PathMerge:
         name = repo.get_attr(path, "merge")
         size = repo.get_attr(path, "conflict-marker-size")
-        known = isinstance(size, str) and _MARKER_SIZE.fullmatch(size)
-        return PathMerge(_driver(repo, name), int(size) if known else MARKER_SIZE)
+        number = int(size) if isinstance(size, str) and _MARKER_SIZE.fullmatch(size) else MARKER_SIZE
+        return PathMerge(_driver(repo, name), number)
 
     return of_path
 
