@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from patches.options import DEFAULTS, ApplyOptions
 from patches.plan import plan_patch
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from patches.tree import Tree
 
 
-def apply_patch(tree: Tree, patch: Patch) -> tuple[FileChange, ...]:
+def apply_patch(tree: Tree, patch: Patch, options: ApplyOptions = DEFAULTS) -> tuple[FileChange, ...]:
     """Apply ``patch`` to ``tree`` and return what changed.
 
     Nothing is written: the new blobs are in ``tree.objects``, the new tree objects follow with
@@ -21,7 +22,7 @@ def apply_patch(tree: Tree, patch: Patch) -> tuple[FileChange, ...]:
         PatchError: the patch does not apply, for one of the reasons that ``plan_patch`` names;
             the tree is unchanged.
     """
-    changes = plan_patch(tree, patch)
+    changes = plan_patch(tree, patch, options)
     updates: dict[bytes, Entry | None] = {}
     for change in changes:
         if change.operation == "rename" and change.old_path is not None:

@@ -138,6 +138,14 @@ class AlreadyExists(FileRefused):
         super().__init__(path, reason)
 
 
+class ContradictoryNames(FileRefused):
+    """The ``---`` and ``+++`` lines of a plain diff name two different files, and both exist."""
+
+    def __init__(self, path: bytes, other: bytes) -> None:
+        super().__init__(path, f"the patch names {show_path(other)} too, and both exist: which one is meant?")
+        self.other = other
+
+
 class WrongMode(FileRefused):
     """The path's type is not the one that the patch states, or no file can have that mode."""
 

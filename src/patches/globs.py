@@ -71,6 +71,12 @@ def match_paths(paths: Iterable[bytes], glob: str) -> list[bytes]:
     ]
 
 
+def match_flat(path: bytes, glob: bytes) -> bool:
+    """Tell whether ``git apply --include`` takes ``glob`` for ``path``: slashes are bytes like any other."""
+    pattern = _compile_flat(glob)
+    return pattern is not None and pattern.fullmatch(path) is not None
+
+
 def escape_glob(path: bytes) -> str:
     """Return a glob for one path. A byte that is not UTF-8 becomes ``?``, which has any one byte."""
     text = _SPECIAL.sub(rb"\\\g<0>", path).decode("utf-8", "surrogateescape")
@@ -99,40 +105,61 @@ def _compile_glob(glob: str) -> tuple[bytes, re.Pattern[bytes]]:
     return literal, re.compile(re.escape(literal[:start]) + translated, re.DOTALL)
 
 
-def _translate(glob: bytes) -> bytes | None:
-    """Return a glob as a regular expression; None where it can match nothing."""
+@lru_cache(maxsize=256)
+def _compile_flat(glob: bytes) -> re.Pattern[bytes] | None:
+    translated = _translate(glob, flat=True)
+    return None if translated is None else re.compile(translated, re.DOTALL)
+
+
+def _translate(glob: bytes, *, flat: bool = False) -> bytes | None:
+    """Return a glob as a regular expression; None where it can match nothing.
+
+    Args:
+        glob: the glob.
+        flat: wildcards and sets match slashes too.
+    """
     at, pieces = 0, list[bytes]()
     while at < len(glob):
         byte = glob[at : at + 1]
         if byte == b"*":
-            piece: Piece | None = _stars(glob, at)
+            piece: Piece | None = _flat_stars(glob, at) if flat else _stars(glob, at)
         elif byte == b"[":
-            piece = _bracket(glob, at)
+            piece = _bracket(glob, at, flat=flat)
         elif byte == b"\\":
             piece = (re.escape(glob[at + 1 : at + 2]), at + 2) if at + 1 < len(glob) else None
         else:
-            piece = b"[^/]" if byte == b"?" else re.escape(byte), at + 1
+            any_byte = b"." if flat else b"[^/]"
+            piece = any_byte if byte == b"?" else re.escape(byte), at + 1
         if piece is None:
             return None
         pieces.append(piece[0])
         at = piece[1]
-    return b"".join(_commit(pieces))
+    if flat:
+        return b"".join(_commit(pieces, _ANYTHING, frozenset()))
+    return b"".join(_commit(pieces, _STAR, _CROSSING))
 
 
-def _commit(pieces: Sequence[bytes]) -> Iterator[bytes]:
+def _commit(pieces: Sequence[bytes], star_piece: bytes, crossing: frozenset[bytes]) -> Iterator[bytes]:
     """Yield the pieces with every ``*`` that another one follows in its component tried only once.
 
     Between two stars the first place that fits is as good as any later one, and without this
     ``*a*a*a*a*b`` takes time without bound.
     """
-    stars = [at for at, piece in enumerate(pieces) if piece == _STAR]
+    stars = [at for at, piece in enumerate(pieces) if piece == star_piece]
     done = 0
     for star, following in pairwise(stars):
-        if not _CROSSING.intersection(pieces[star:following]):
+        if not crossing.intersection(pieces[star:following]):
             yield from pieces[done:star]
-            yield b"(?>%s?%s)" % (_STAR, b"".join(pieces[star + 1 : following]))
+            yield b"(?>%s?%s)" % (star_piece, b"".join(pieces[star + 1 : following]))
             done = following
     yield from pieces[done:]
+
+
+def _flat_stars(glob: bytes, at: int) -> Piece:
+    end = at
+    while glob[end : end + 1] == b"*":
+        end += 1
+    return _ANYTHING, end
 
 
 def _stars(glob: bytes, at: int) -> Piece:
@@ -146,7 +173,7 @@ def _stars(glob: bytes, at: int) -> Piece:
     return (_DIRECTORIES, end + 1) if rest.startswith(b"/") else (_ANYTHING, end)
 
 
-def _bracket(glob: bytes, at: int) -> Piece | None:
+def _bracket(glob: bytes, at: int, *, flat: bool) -> Piece | None:
     """Return a set; None where it has no end, which matches nothing."""
     at += 1
     negated = glob[at : at + 1] in (b"!", b"^")
@@ -160,8 +187,8 @@ def _bracket(glob: bytes, at: int) -> Piece | None:
         members.append(member[0])
         at, first = member[1], False
     inside = b"|".join(filter(None, members)) or b"(?!)"
-    # A set never matches a slash, whatever is in it.
-    return (b"(?!/)" + (b"(?!%s)." if negated else b"(?:%s)") % inside, at + 1)
+    # A set of a path's glob never matches a slash, whatever is in it.
+    return ((b"" if flat else b"(?!/)") + (b"(?!%s)." if negated else b"(?:%s)") % inside, at + 1)
 
 
 def _member(glob: bytes, at: int) -> Piece | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -9,6 +10,8 @@ from patches.errors import PatchSyntaxError
 from patches.model import FilePatch, Operation
 from patches.names import header_name, is_dev_null, stripped_name
 
+_PER_CENT = re.compile(rb"[ \t]*(\d{1,9})")
+_WHOLE = 100
 _Reader = Callable[["GitHeader", bytes, int], None]
 
 
@@ -27,7 +30,9 @@ class GitHeader:
     """
 
     __slots__ = (
+        "_components",
         "_first",
+        "_lenient",
         "at_line",
         "extension",
         "new_mode",
@@ -36,10 +41,14 @@ class GitHeader:
         "old_mode",
         "old_oid",
         "old_path",
+        "score",
     )
 
-    def __init__(self, first: bytes, at_line: int) -> None:
+    def __init__(self, first: bytes, at_line: int, *, components: int = 1, lenient: bool = False) -> None:
+        """Start with what follows ``diff --git``; ``lenient`` takes two names without a rename."""
         self._first = first
+        self._components = components
+        self._lenient = lenient
         self.at_line = at_line
         self.extension: Operation | None = None
         self.old_path: bytes | None = None
@@ -48,6 +57,7 @@ class GitHeader:
         self.new_mode: int | None = None
         self.old_oid = b""
         self.new_oid = b""
+        self.score = 0
 
     def take(self, line: bytes, at_line: int) -> bool:
         """Read one line; False where it does not belong to the header.
@@ -72,7 +82,7 @@ class GitHeader:
         adds, deletes = self.extension == "add", self.extension == "delete"
         if (self.new_path is None and not deletes) or (self.old_path is None and not adds):
             raise PatchSyntaxError(at_line, "the header lacks a file name")
-        if self.extension is None and self.old_path != self.new_path:
+        if self.extension is None and self.old_path != self.new_path and not self._lenient:
             raise PatchSyntaxError(at_line, "two file names, but no line says that the file was renamed")
         return FilePatch(
             operation=self.extension or "modify",
@@ -82,11 +92,12 @@ class GitHeader:
             new_mode=self.new_mode,
             old_oid=self.old_oid,
             new_oid=self.new_oid,
+            score=self.score,
             at_line=self.at_line,
         )
 
     def _repeated_name(self, at_line: int) -> bytes:
-        name = header_name(self._first)
+        name = header_name(self._first, self._components)
         if name is None:
             raise PatchSyntaxError(at_line, "the header lacks a file name")
         return name
@@ -114,38 +125,62 @@ class GitHeader:
 
     def _read_added(self, text: bytes, at_line: int) -> None:
         self._extend("add", at_line)
-        self.new_path = header_name(self._first)
+        self.new_path = header_name(self._first, self._components)
         self._read_new_mode(text, at_line)
 
     def _read_deleted(self, text: bytes, at_line: int) -> None:
         self._extend("delete", at_line)
-        self.old_path = header_name(self._first)
+        self.old_path = header_name(self._first, self._components)
         self._read_old_mode(text, at_line)
 
     def _read_renamed(self, text: bytes, at_line: int) -> None:
         self._extend("rename", at_line)
-        self.old_path = stripped_name(text, 0, stop_at_tab=False)
+        self.old_path = self._moved_name(text)
 
     def _read_renamed_to(self, text: bytes, at_line: int) -> None:
         self._extend("rename", at_line)
-        self.new_path = stripped_name(text, 0, stop_at_tab=False)
+        self.new_path = self._moved_name(text)
 
     def _read_copied(self, text: bytes, at_line: int) -> None:
         self._extend("copy", at_line)
-        self.old_path = stripped_name(text, 0, stop_at_tab=False)
+        self.old_path = self._moved_name(text)
 
     def _read_copied_to(self, text: bytes, at_line: int) -> None:
         self._extend("copy", at_line)
-        self.new_path = stripped_name(text, 0, stop_at_tab=False)
+        self.new_path = self._moved_name(text)
 
     def _read_old_name(self, text: bytes, at_line: int) -> None:
-        self.old_path = _agreed_name(text, self.old_path, self.extension == "add", at_line)
+        self.old_path = self._agreed_name(text, self.old_path, self.extension == "add", at_line)
 
     def _read_new_name(self, text: bytes, at_line: int) -> None:
-        self.new_path = _agreed_name(text, self.new_path, self.extension == "delete", at_line)
+        self.new_path = self._agreed_name(text, self.new_path, self.extension == "delete", at_line)
 
-    def _skip(self, text: bytes, at_line: int) -> None:
-        """Pass over a line that says nothing about the result."""
+    def _read_score(self, text: bytes, _: int) -> None:
+        """Read how much stayed or went: it says nothing about the result."""
+        match = _PER_CENT.match(text)
+        if match is not None and int(match[1]) <= _WHOLE:
+            self.score = int(match[1])
+
+    def _moved_name(self, text: bytes) -> bytes | None:
+        """Return the name of a rename or copy line, which never has the ``a/`` of the others."""
+        return stripped_name(text, max(self._components - 1, 0), stop_at_tab=False)
+
+    def _agreed_name(
+        self, text: bytes, known: bytes | None, must_be_null: bool, at_line: int
+    ) -> bytes | None:
+        """Return the name of a ``---`` or ``+++`` line, which must agree with what is already known."""
+        if must_be_null:
+            if not is_dev_null(text):
+                raise PatchSyntaxError(
+                    at_line, "expected /dev/null, since the header adds or deletes the file"
+                )
+            return None
+        if is_dev_null(text):
+            raise PatchSyntaxError(at_line, "/dev/null without a 'new file mode' or 'deleted file mode' line")
+        name = stripped_name(text, self._components, stop_at_tab=True)
+        if name is None or (known is not None and name != known):
+            raise PatchSyntaxError(at_line, "the file name contradicts the header")
+        return name
 
     _READERS: ClassVar = _by_first_byte(
         {
@@ -156,8 +191,8 @@ class GitHeader:
             b"new mode ": _read_new_mode,
             b"new file mode ": _read_added,
             b"deleted file mode ": _read_deleted,
-            b"similarity index ": _skip,
-            b"dissimilarity index ": _skip,
+            b"similarity index ": _read_score,
+            b"dissimilarity index ": _read_score,
             b"rename from ": _read_renamed,
             b"rename to ": _read_renamed_to,
             b"rename old ": _read_renamed,
@@ -166,20 +201,6 @@ class GitHeader:
             b"copy to ": _read_copied_to,
         }
     )
-
-
-def _agreed_name(text: bytes, known: bytes | None, must_be_null: bool, at_line: int) -> bytes | None:
-    """Return the name of a ``---`` or ``+++`` line, which must agree with what is already known."""
-    if must_be_null:
-        if not is_dev_null(text):
-            raise PatchSyntaxError(at_line, "expected /dev/null, since the header adds or deletes the file")
-        return None
-    if is_dev_null(text):
-        raise PatchSyntaxError(at_line, "/dev/null without a 'new file mode' or 'deleted file mode' line")
-    name = stripped_name(text, 1, stop_at_tab=True)
-    if name is None or (known is not None and name != known):
-        raise PatchSyntaxError(at_line, "the file name contradicts the header")
-    return name
 
 
 def _parse_mode(text: bytes, at_line: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from patches.errors import HunkMismatch
+from patches.options import DEFAULTS, ApplyOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from patches.model import Hunk
 
 
-def apply_hunks(path: bytes, content: bytes, hunks: Sequence[Hunk]) -> bytes:
+def apply_hunks(
+    path: bytes, content: bytes, hunks: Sequence[Hunk], options: ApplyOptions = DEFAULTS,  # noqa: ARG001
+) -> bytes:
     """Return ``content`` with all hunks applied.
 
     Each hunk is searched at the line that its header gives in the new file, then further away,

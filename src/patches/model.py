@@ -51,6 +51,8 @@ class Hunk(Struct, frozen=True, gc=False):
     """False where no context follows the last change: the hunk then belongs at the end of the file."""
     at_line: int
     """Line of the ``@@`` header in the patch, from 1."""
+    marks: bytes
+    """What each of its lines is, in order: ``' '``, ``'-'`` or ``'+'``."""
 
 
 class BinaryDelta(Struct, frozen=True, gc=False):
@@ -83,6 +85,10 @@ class FilePatch(Struct, frozen=True, gc=False, kw_only=True):
     backward: BinaryDelta | None = None
     plain: bool = False
     """No ``diff --git`` header: only the tree can tell an added file from an empty one that is filled."""
+    score: int = 0
+    """Per cent of the similarity of a rename or copy, or of the dissimilarity of a rewrite, as stated."""
+    other_path: bytes | None = None
+    """The name on the other line of a plain diff whose two lines name different files."""
     copied_from: bytes | None = None
     """Set on the inverse of a copy, a ``delete``: taking the hunks back must leave this path's content."""
     at_line: int

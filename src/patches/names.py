@@ -10,6 +10,7 @@ _ESCAPED = {
     b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v",
     b'"': b'"', b"\\": b"\\",
 }  # fmt: skip
+_SEPARATOR = re.compile(rb"[ \t]")
 _SLASHES = re.compile(rb"//+")
 _TIMESTAMP = re.compile(rb"(?:\t| +)(?:\d\d)?\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [-+]\d\d:?\d\d)?\r?$")
 _EPOCH = re.compile(
@@ -69,34 +70,44 @@ def stripped_name(text: bytes, components: int, *, stop_at_tab: bool) -> bytes |
     return _strip(text, components) or None
 
 
-def header_name(text: bytes) -> bytes | None:
+def _below(name: bytes, components: int) -> bytes | None:
+    """Return what follows the leading ``components``; None where the path is absolute or too short."""
+    at = -1
+    for _ in range(components):
+        at = name.find(b"/", at + 1)
+        if at < 0:
+            return None
+    return None if name.startswith(b"/") and at <= 0 else name[at + 1 :]
+
+
+def header_name(text: bytes, components: int = 1) -> bytes | None:
     """Return the one name that a ``diff --git`` line carries twice.
 
     Args:
         text: the line after ``diff --git``, for example ``a/x b/x``.
+        components: how many leading ones to strip from both.
 
     Returns:
         None where the two names differ (a rename tells them elsewhere) or cannot be told apart.
     """
     if text.startswith(b'"'):
-        return _quoted_header_name(text)
+        return _quoted_header_name(text, components)
     if b'"' in text:
         left, _, right = text.partition(b'"')
         quoted = unquote_name(b'"' + right)
-        name = None if quoted is None else quoted[0].partition(b"/")[2]
-        return name if name and left.rstrip(b" \t").partition(b"/")[2] == name else None
-    slash = text.find(b"/") + 1
-    if slash < 2:
+        name = None if quoted is None else _below(quoted[0], components)
+        return name if name and _below(left.rstrip(b" \t"), components) == name else None
+    rest = _below(text, components)
+    if rest is None:
         return None
-    space = text.find(b" ", slash)
-    while space >= 0:
-        if text[slash:space] == text[space + 1 :].partition(b"/")[2]:
-            return text[slash:space] or None
-        space = text.find(b" ", space + 1)
+    for separator in _SEPARATOR.finditer(rest):
+        name = rest[: separator.start()]
+        if _below(rest[separator.end() :], components) == name:
+            return name or None
     return None
 
 
-def _quoted_header_name(text: bytes) -> bytes | None:
+def _quoted_header_name(text: bytes, components: int) -> bytes | None:
     first = unquote_name(text)
     if first is None:
         return None
@@ -104,8 +115,8 @@ def _quoted_header_name(text: bytes) -> bytes | None:
     if second.startswith(b'"'):
         quoted = unquote_name(second)
         second = b"" if quoted is None else quoted[0]
-    name = first[0].partition(b"/")[2]
-    return name if name and second.partition(b"/")[2] == name else None
+    name = _below(first[0], components)
+    return name if name and _below(second, components) == name else None
 
 
 def is_dev_null(text: bytes) -> bool:
@@ -124,15 +135,28 @@ def is_epoch(text: bytes) -> bool:
     return utc == (24 * 60 if day == b"1969-12-31" else 0)
 
 
-def plain_names(first: bytes, second: bytes) -> tuple[bytes | None, bytes | None]:
+def guess_components(first: bytes, second: bytes) -> int | None:
+    """Return 0 where a plain diff names its file without a directory: there is nothing to strip; else None.
+
+    Args:
+        first: the ``---`` line after its keyword.
+        second: the ``+++`` line after its keyword; it decides, unless it names no file.
+    """
+    name = _whole_name(first if is_dev_null(second) else second)
+    return None if b"/" in name else 0
+
+
+def _whole_name(text: bytes) -> bytes:
+    quoted = unquote_name(text) if text.startswith(b'"') else None
+    return quoted[0] if quoted is not None else _TIMESTAMP.sub(b"", text).partition(b"\t")[0]
+
+
+def plain_names(first: bytes, second: bytes, components: int) -> tuple[bytes | None, bytes | None]:
     """Return the names on the ``---`` and ``+++`` lines of a diff without a ``diff --git`` header.
 
-    One leading component is stripped, or none where neither name has a directory. Of two names
-    where one only adds to the other (``file.orig``), both get the shorter.
+    Of two names where one only adds to the other (``file.orig``), both get the shorter.
     """
     old, new = _TIMESTAMP.sub(b"", first), _TIMESTAMP.sub(b"", second)
-    known = [text.partition(b"\t")[0] for text in (old, new) if not is_dev_null(text)]
-    components = 1 if any(b"/" in name for name in known) else 0
     old_name = None if is_dev_null(old) else stripped_name(old, components, stop_at_tab=old == first)
     new_name = None if is_dev_null(new) else stripped_name(new, components, stop_at_tab=new == second)
     if old_name and new_name and new_name.startswith(old_name):

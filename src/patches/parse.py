@@ -10,28 +10,41 @@ from __future__ import annotations
 
 import re
 from itertools import compress
-from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from patches.binary import BinaryDamage, decode_lines, inflate
 from patches.errors import EmptyPatch, PatchSyntaxError
 from patches.headers import GitHeader
+from patches.hunks import (
+    IN_NEW,
+    IN_OLD,
+    SHORTEST_MARKER,
+    Head,
+    Images,
+    cut_images,
+    cut_one_image,
+    make_hunk,
+    reversed_hunk,
+)
 from patches.limits import check_patch_size
 from patches.model import BinaryDelta, FilePatch, Hunk, Operation, Patch
-from patches.names import is_dev_null, is_epoch, plain_names
+from patches.names import guess_components, is_dev_null, is_epoch, plain_names
+from patches.options import DEFAULTS, ApplyOptions
+from patches.selection import select_files
 
 _HUNK = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1,18}))? @@")
 _BINARY_HALF = re.compile(rb"(literal|delta) (\d{1,18})\r?\n")
 _SPACE, _PLUS, _MINUS, _BACKSLASH, _NEWLINE = b" +-\\\n"
 _CONTENT = (b"\n@@ -", b"\nGIT binary patch")
 _AFTER_NOTHING = (b"\n", b"\r\n", b"-- ", b"From ", b"commit ")
-_IN_OLD = bytes(code != _PLUS for code in range(256))
-_IN_NEW = bytes(code != _MINUS for code in range(256))
 
 
-def parse_patch(data: bytes) -> Patch:
+def parse_patch(data: bytes, options: ApplyOptions = DEFAULTS) -> Patch:
     """Return what the patch says, in the order of its text. Prose between diffs is passed over.
+
+    What ``options`` say about the reading is done then: the names are stripped and placed, the
+    patch is reversed where it shall be, and files that are not chosen are left out, be it all.
 
     Raises:
         EmptyPatch: there is no diff in it.
@@ -39,10 +52,15 @@ def parse_patch(data: bytes) -> Patch:
         PatchTooLarge: it is larger than any patch is read, or carries a file that is.
     """
     check_patch_size(len(data))
-    files = _Parser(data).files()
+    files = _Parser(data, options).files()
     if not files:
         raise EmptyPatch
-    return Patch(tuple(files))
+    patch = Patch(tuple(files))
+    if options.reverse:
+        patch = reverse_patch(patch)
+    if options.directory or options.paths:
+        patch = Patch(select_files(patch.files, options))
+    return patch
 
 
 def reverse_patch(patch: Patch) -> Patch:
@@ -72,35 +90,22 @@ def _reversed_file(file: FilePatch) -> FilePatch:
         new_mode=file.new_mode if one_mode else file.old_mode,
         old_oid=file.new_oid,
         new_oid=file.old_oid,
-        hunks=tuple(_reversed_hunk(hunk) for hunk in file.hunks),
+        hunks=tuple(reversed_hunk(hunk) for hunk in file.hunks),
         forward=file.backward,
         backward=file.forward,
         copied_from=file.old_path if is_copy else None,
     )
 
 
-def _reversed_hunk(hunk: Hunk) -> Hunk:
-    return Hunk(
-        hunk.new_start,
-        hunk.new_count,
-        hunk.old_start,
-        hunk.old_count,
-        hunk.new,
-        hunk.old,
-        hunk.removed,
-        hunk.added,
-        hunk.ends_in_context,
-        hunk.at_line,
-    )
-
-
 class _Parser:
     """Walks the text: ``_at`` is the offset of a line's first byte and ``_line`` that line's number."""
 
-    __slots__ = ("_at", "_data", "_end", "_line")
+    __slots__ = ("_at", "_components", "_data", "_end", "_line", "_options")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, options: ApplyOptions) -> None:
         self._data = data
+        self._options = options
+        self._components = options.strip
         self._at: int = 0
         self._line: int = 1
         self._end: int = 0
@@ -136,7 +141,12 @@ class _Parser:
         at_line = self._line
         next_file = self._data.find(b"\ndiff --git ", self._at)
         self._end = next_file + 1 if next_file >= 0 else len(self._data)
-        header = GitHeader(self._next_line()[11:].rstrip(b"\r"), at_line)
+        header = GitHeader(
+            self._next_line()[11:].rstrip(b"\r"),
+            at_line,
+            components=1 if self._components is None else self._components,
+            lenient=self._options.lenient,
+        )
         taken = self._read_header(header)
         file = header.finish(self._line)
         if self._data.startswith(b"@@ -", self._at):
@@ -144,11 +154,15 @@ class _Parser:
         if self._data.startswith(b"GIT binary patch", self._at):
             forward, backward = self._binary()
             return replace(file, binary=True, forward=forward, backward=backward)
-        if any(self._data.find(mark, self._at - 1, self._end) >= 0 for mark in _CONTENT):
+        if not self._options.lenient and any(
+            self._data.find(mark, self._at - 1, self._end) >= 0 for mark in _CONTENT
+        ):
             raise PatchSyntaxError(self._line, "the header is damaged: its content does not follow it")
         if not taken:
             # Git prints `diff --git` alone for a file that was touched and did not change.
-            if self._data[self._at : self._end].startswith(_AFTER_NOTHING) or self._at == self._end:
+            if self._options.lenient or self._at == self._end:
+                return None
+            if self._data.startswith(_AFTER_NOTHING, self._at, self._end):
                 return None
             raise PatchSyntaxError(self._line, "the header is damaged: no line of a header follows")
         if self._skip_differ():
@@ -182,7 +196,8 @@ class _Parser:
             return None
         at_line = self._line
         first_text, second_text = data[self._at + 4 : second - 1], data[second + 4 : hunk - 1]
-        old, new = plain_names(first_text, second_text)
+        components = self._plain_components(first_text, second_text)
+        old, new = plain_names(first_text, second_text, components)
         operation: Operation = "modify"
         if is_dev_null(first_text) or (old and new and is_epoch(first_text)):
             operation, old = "add", None
@@ -190,17 +205,31 @@ class _Parser:
             operation, new = "delete", None
         if (old is None and operation != "add") or (new is None and operation != "delete"):
             raise PatchSyntaxError(self._line, "no file name can be told from this header")
+        other = None
         if operation == "modify":
-            old = new  # The shorter name, where one of them only adds to the other.
+            # The shorter name, where one of them only adds to the other.
+            other = None if (old or b"").startswith(new or b"") else old
+            old = new
         self._at = hunk
         self._line += 2
         self._end = hunk  # Where the next file starts is not known: hunks are read by their counts.
-        file = FilePatch(operation=operation, old_path=old, new_path=new, plain=True, at_line=at_line)
+        file = FilePatch(
+            operation=operation, old_path=old, new_path=new, other_path=other, plain=True, at_line=at_line
+        )
         return replace(file, hunks=self._hunks(file))
+
+    def _plain_components(self, first: bytes, second: bytes) -> int:
+        """Return how much to strip from a plain diff's names; Git keeps to what it once guessed."""
+        components = self._components
+        if components is None:
+            components = guess_components(first, second)
+            if self._options.lenient:
+                self._components = components
+        return 1 if components is None else components
 
     def _hunks(self, file: FilePatch) -> tuple[Hunk, ...]:
         hunks: list[Hunk] = []
-        if self._at < self._end:
+        if self._at < self._end and not self._options.recount:
             hunks = self._cut_hunks()
         while self._data.startswith(b"@@ -", self._at):
             hunks.append(self._read_hunk())
@@ -214,9 +243,9 @@ class _Parser:
         """Take hunks out of the text in one piece each, as long as their counts fit the next one's place."""
         section = self._data[self._at : self._end]
         head = self._read_counts(section, self._line)
-        images = _cut_one_image(section, head[1], head[3]) if not (head[1] and head[3]) else None
+        images = cut_one_image(section, head[1], head[3]) if not (head[1] and head[3]) else None
         if images is not None:
-            hunk = _hunk(head, images, self._line)
+            hunk = make_hunk(head, images, self._line)
             self._at = self._end
             self._line += section.count(b"\n")
             return [hunk]
@@ -228,16 +257,16 @@ class _Parser:
             following = marks.find(b"@", at + 1)
             following = stop if following < 0 else following
             head = self._read_counts(lines[at], self._line + at)
-            images = _cut_images(lines[at + 1 : following], marks[at + 1 : following], head[1], head[3])
+            images = cut_images(lines[at + 1 : following], marks[at + 1 : following], head[1], head[3])
             if images is None:
                 break
-            hunks.append(_hunk(head, images, self._line + at))
+            hunks.append(make_hunk(head, images, self._line + at))
             at = following
         self._at += sum(map(len, lines[:at])) + at
         self._line += at
         return hunks
 
-    def _read_counts(self, text: bytes, at_line: int) -> tuple[int, int, int, int]:
+    def _read_counts(self, text: bytes, at_line: int) -> Head:
         """Return start and count of both sides from a hunk's header."""
         match = _HUNK.match(text)
         if match is None:
@@ -249,9 +278,30 @@ class _Parser:
         """Read a hunk line by line: plain diffs, the last hunk before prose, odd and damaged ones."""
         at_line = self._line
         head = self._read_counts(self._next_line(), at_line)
-        return _hunk(head, self._read_images(head[1], head[3]), at_line)
+        recount = self._options.recount
+        if recount:
+            head = self._recounted(head)
+        return make_hunk(head, self._read_images(head[1], head[3]), at_line, may_be_idle=recount)
 
-    def _read_images(self, old_count: int, new_count: int) -> _Images:
+    def _recounted(self, head: Head) -> Head:
+        """Count the lines up to the next hunk or file.
+
+        Where something else stands there, the header is believed: a mail's signature ends the patch.
+        """
+        old_count = new_count = 0
+        at = self._at
+        while at < len(self._data):
+            mark = self._data[at]
+            if mark not in b" \n-+\\":
+                if not self._data.startswith((b"@@ ", b"diff "), at):
+                    return head
+                break
+            old_count += mark in b" \n-"
+            new_count += mark in b" \n+"
+            at = self._data.find(b"\n", at) + 1 or len(self._data)
+        return head[0], old_count, head[2], new_count
+
+    def _read_images(self, old_count: int, new_count: int) -> Images:
         """Read a hunk's lines one by one, as many as its header counts, and refuse more of them."""
         data = self._data
         marks = bytearray()
@@ -275,12 +325,13 @@ class _Parser:
             self._line += 1
         if data.startswith(b"\\ ", self._at):
             self._drop_newline(tails)
-        self._refuse_more_lines()
-        old = list(compress(tails, marks.translate(_IN_OLD)))
-        new = list(compress(tails, marks.translate(_IN_NEW)))
+        if not self._options.lenient:
+            self._refuse_more_lines()
+        old = list(compress(tails, marks.translate(IN_OLD)))
+        new = list(compress(tails, marks.translate(IN_NEW)))
         if not all(line.endswith(b"\n") for side in (old, new) for line in side[:-1]):
             raise PatchSyntaxError(self._line, "a line without newline that is not the last one")
-        return b"".join(old), b"".join(new), marks.count(_PLUS), bool(marks) and marks[-1] == _SPACE
+        return b"".join(old), b"".join(new), bytes(marks)
 
     def _drop_newline(self, tails: list[bytes]) -> None:
         r"""Read a ``\ No newline at end of file`` line, in whatever language."""
@@ -288,7 +339,7 @@ class _Parser:
         line = self._next_line()
         if (
             not line.startswith(b"\\ ")
-            or len(line) < _SHORTEST_MARKER
+            or len(line) < SHORTEST_MARKER
             or not tails
             or not tails[-1].endswith(b"\n")
         ):
@@ -342,85 +393,3 @@ class _Parser:
             return False
         self._next_line()
         return True
-
-
-_Images: TypeAlias = tuple[bytes, bytes, int, bool]
-"""Preimage, postimage, number of added lines, and whether context follows the last change."""
-
-
-def _hunk(head: tuple[int, int, int, int], images: _Images, at_line: int) -> Hunk:
-    old_start, old_count, new_start, new_count = head
-    old, new, added, ends_in_context = images
-    removed = old_count + added - new_count
-    if not added and not removed:
-        raise PatchSyntaxError(at_line, "a hunk that changes nothing")
-    return Hunk(
-        old_start, old_count, new_start, new_count, old, new, added, removed, ends_in_context, at_line
-    )
-
-
-def _cut_images(lines: list[bytes], marks: bytes, old_count: int, new_count: int) -> _Images | None:
-    """Return a hunk's images where it has exactly the lines that its header counts.
-
-    None is no verdict: the lines then have to be read one by one.
-    """
-    old_end = new_end = b"\n"
-    if _BACKSLASH in marks:
-        ends = _line_ends(lines, marks)
-        if ends is None:
-            return None
-        old_end, new_end = ends
-        lines = [line for line in lines if line[0] != _BACKSLASH]
-        marks = marks.replace(b"\\", b"")
-    added, removed, context = marks.count(b"+"), marks.count(b"-"), marks.count(b" ")
-    if (
-        context + removed != old_count
-        or context + added != new_count
-        or len(marks) != added + removed + context
-    ):
-        return None
-    if not old_count or not new_count:
-        return None
-    tails = [line[1:] for line in lines]
-    old = b"\n".join(compress(tails, marks.translate(_IN_OLD)))
-    new = b"\n".join(compress(tails, marks.translate(_IN_NEW)))
-    return old + old_end, new + new_end, added, marks[-1] == _SPACE
-
-
-def _line_ends(lines: list[bytes], marks: bytes) -> tuple[bytes, bytes] | None:
-    """Return how the last line of each side ends; None where a marker does not end its side."""
-    old_end = new_end = b"\n"
-    at = marks.find(b"\\")
-    while at >= 0:
-        mark, after = marks[at - 1 : at], marks[at + 1 :].replace(b"\\", b"")
-        others = b"+" if mark == b"-" else b"-" if mark == b"+" else b""
-        if not at or mark == b"\\" or after.strip(others) or len(lines[at]) < _SHORTEST_MARKER:
-            return None
-        if not lines[at].startswith(b"\\ "):
-            return None
-        old_end = old_end if mark == b"+" else b""
-        new_end = new_end if mark == b"-" else b""
-        at = marks.find(b"\\", at + 1)
-    return old_end, new_end
-
-
-def _cut_one_image(section: bytes, old_count: int, new_count: int) -> _Images | None:
-    """Return the images of a section that is one hunk, all added or all removed."""
-    mark, count = (b"\n-", old_count) if old_count else (b"\n+", new_count)
-    stop = len(section)
-    last = section.rfind(b"\n", 0, stop - 1) + 1
-    incomplete = section.startswith(b"\\ ", last) and stop - last > _SHORTEST_MARKER
-    lines = section[:last].split(mark) if incomplete else section.split(mark)
-    image = b"\n".join(lines[1:])
-    if (
-        len(lines) != count + 1
-        or b"\n" in lines[0]
-        or image.count(b"\n") != count
-        or not image.endswith(b"\n")
-    ):
-        return None
-    image = image[:-1] if incomplete else image
-    return (image, b"", 0, False) if old_count else (b"", image, count, False)
-
-
-_SHORTEST_MARKER = 11  # Git's own bound for "\\ No newline at end of file" in whatever language.

@@ -15,6 +15,7 @@ from patches.binary import BinaryDamage, apply_delta
 from patches.errors import (
     AlreadyExists,
     ContentMismatch,
+    ContradictoryNames,
     MissingBinary,
     MissingFile,
     OverlappingParts,
@@ -36,6 +37,7 @@ from patches.model import (
 )
 from patches.objects import Objects
 from patches.oids import hash_blob
+from patches.options import DEFAULTS, ApplyOptions
 from patches.paths import check_path
 
 if TYPE_CHECKING:
@@ -84,7 +86,9 @@ class ContentMerge(Protocol):
         ...
 
 
-def plan_patch(tree: Tree, patch: Patch, *, merge: ContentMerge | None = None) -> tuple[FileChange, ...]:
+def plan_patch(
+    tree: Tree, patch: Patch, options: ApplyOptions = DEFAULTS, *, merge: ContentMerge | None = None
+) -> tuple[FileChange, ...]:
     """Return what ``patch`` does to each path of ``tree``.
 
     The tree is unchanged. The new blobs are in ``tree.objects``; a refused patch adds none.
@@ -93,6 +97,7 @@ def plan_patch(tree: Tree, patch: Patch, *, merge: ContentMerge | None = None) -
         HunkMismatch: a hunk's lines are nowhere in the file.
         ContentMismatch: a binary file or a deleted file is not what the patch was made from.
         MissingFile: a file to change is not there.
+        ContradictoryNames: the patch names two files that exist, and does not say which it is for.
         AlreadyExists: a file to create is there already, or a directory is in its place.
         WrongMode: a file has another type than the patch says, or would get an impossible mode.
         UnsafePath: a path leads outside, into ``.git`` or through something that is no directory.
@@ -100,7 +105,7 @@ def plan_patch(tree: Tree, patch: Patch, *, merge: ContentMerge | None = None) -
         OverlappingParts: the outcome would depend on the order of the patch's parts.
         MissingObject: the repository is incomplete.
     """
-    return _Plan(tree, patch, merge).changes()
+    return _Plan(tree, patch, options, merge).changes()
 
 
 def gitlink_text(oid: Oid) -> bytes:
@@ -111,8 +116,9 @@ def gitlink_text(oid: Oid) -> bytes:
 class _Plan:
     """One patch against one tree. ``_parts`` holds the last state of every path that was touched."""
 
-    def __init__(self, tree: Tree, patch: Patch, merge: ContentMerge | None) -> None:
+    def __init__(self, tree: Tree, patch: Patch, options: ApplyOptions, merge: ContentMerge | None) -> None:
         self._tree = tree
+        self._options = options
         self._merge = merge
         self._objects: Objects = tree.objects
         self._files = patch.files
@@ -132,6 +138,7 @@ class _Plan:
     def _plan_file(self, file: FilePatch) -> None:
         path = file.new_path or file.old_path or b""
         old = self._preimage(file)
+        self._refuse_two_files(file)
         if old is None or file.operation in ("rename", "copy"):
             self._check_free(path)
         mode = self._new_mode(file, old)
@@ -145,12 +152,19 @@ class _Plan:
         side = _Side(mode, *self._outcome(file, path, old, mode))
         if mode & _TYPE == MODE_GITLINK and side.content is not None:
             side = _Side(mode, _parse_gitlink(path, side.content), None)
-        if file.operation == "rename" and file.old_path is not None:
+        if file.old_path is not None and (file.operation == "rename" or _is_unnamed_rename(file)):
             check_path(file.old_path)
             left = self._parts.get(file.old_path)
             if file.old_path != path and (left is None or left.side is None):
                 self._put(file.old_path, None, None, file)
         self._put(path, side, file.old_path if file.operation in ("rename", "copy") else None, file)
+
+    def _refuse_two_files(self, file: FilePatch) -> None:
+        """Refuse a plain diff whose two lines name two files that exist: Git changes the second."""
+        if file.other_path is None or file.new_path is None or self._options.lenient:
+            return
+        if None not in (self._tree.entry(file.other_path), self._tree.entry(file.new_path)):
+            raise ContradictoryNames(file.new_path, file.other_path)
 
     def _put(self, path: bytes, side: _Side | None, source: bytes | None, file: FilePatch) -> None:
         """Record what happened to a path; line counts of its parts add up."""
@@ -270,7 +284,7 @@ class _Plan:
         if not file.hunks:
             return (None, b"") if old is None else (old.oid, old.content)
         content = b"" if old is None else self._content(old)
-        return None, apply_hunks(file.old_path or path, content, file.hunks)
+        return None, apply_hunks(file.old_path or path, content, file.hunks, self._options)
 
     def _content(self, side: _Side) -> bytes:
         if side.content is not None:
@@ -365,6 +379,11 @@ class _Plan:
         if side.oid is not None:
             return Entry(side.mode, side.oid)
         return Entry(side.mode, self._objects.add_blob(self._content(side)))
+
+
+def _is_unnamed_rename(file: FilePatch) -> bool:
+    """Tell whether the two names of a change differ though no line says that it is a rename."""
+    return file.operation == "modify" and file.new_path is not None and file.new_path != file.old_path
 
 
 def _checked_mode(path: bytes, mode: int) -> int:

@@ -12,6 +12,7 @@ import pygit2
 from patches.apply import apply_patch
 from patches.model import MODE_FILE, MODE_GITLINK, FileChange, Oid
 from patches.objects import Objects
+from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
 from patches.tree import Tree
 
@@ -75,12 +76,14 @@ class Bench:
         command = ("diff-tree", "-r", "-p", "--binary", "--full-index", *options, old.hex(), new.hex())
         return self.git(*command).stdout
 
-    def apply(self, old: Oid, patch: bytes, *, reverse: bool = False) -> Applied:
+    def apply(
+        self, old: Oid, patch: bytes, *, reverse: bool = False, options: ApplyOptions = DEFAULTS
+    ) -> Applied:
         """Run the engine; the result's files are those that changed, read back after a flush."""
         objects = Objects(self.repository)
         tree = Tree(objects, old)
-        parsed = parse_patch(patch)
-        changes = apply_patch(tree, reverse_patch(parsed) if reverse else parsed)
+        parsed = parse_patch(patch, options)
+        changes = apply_patch(tree, reverse_patch(parsed) if reverse else parsed, options)
         oid = tree.write()
         objects.flush()
         files = {

@@ -24,7 +24,17 @@ def hunk(old: Sequence[bytes], start: int, *, added: bytes = b"new\n", ends_in_c
     """Make a hunk whose addition stands before its last line."""
     new = [*old[:-1], added, *old[-1:]]
     return Hunk(
-        start, len(old), start, len(new), b"".join(old), b"".join(new), 1, 0, ends_in_context, at_line=1
+        start,
+        len(old),
+        start,
+        len(new),
+        b"".join(old),
+        b"".join(new),
+        1,
+        0,
+        ends_in_context,
+        1,
+        marks=b" " * (len(old) - 1) + b"+ ",
     )
 
 
@@ -95,7 +105,9 @@ def test_what_was_applied_before_is_said_to_be_there() -> None:
 def test_context_alone_does_not_look_like_a_result() -> None:
     """What a hunk only removes may be missing because the file never had it."""
     old = [LINES[4], b"gone\n", LINES[5]]
-    removal = Hunk(5, 3, 5, 2, b"".join(old), LINES[4] + LINES[5], 0, 1, ends_in_context=True, at_line=1)
+    removal = Hunk(
+        5, 3, 5, 2, b"".join(old), LINES[4] + LINES[5], 0, 1, ends_in_context=True, at_line=1, marks=b" - "
+    )
     assert explain(LINES, removal)[0].applied_at is None
 
 
