@@ -1,0 +1,281 @@
+"""Hunks put into a file where Git puts them, with every freedom that its options give.
+
+Where ``locate`` refuses what is in doubt, this follows ``git apply``: less context, other whitespace,
+overlapping hunks, hunks without context, whitespace errors mended on the way.
+
+See: ``git-apply(1)``, options ``-C``, ``--ignore-whitespace``, ``--whitespace``, ``--unidiff-zero``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from patches.model import Hunk
+from patches.options import ApplyOptions
+from patches.whitespace import WhitespaceRule, is_blank, mend_line
+
+_CONTEXT, _ADDED = b" +"
+_RUN = re.compile(rb"[ \t\r\n]+")
+
+
+class Placement(NamedTuple):
+    """Where and how one hunk was applied."""
+
+    line: int
+    """From 1, in the file as the hunks before it left it."""
+    offset: int
+    """How many lines below the place where it was looked for first."""
+    leading: int
+    """Lines of context before the first change that had to match, and after the last one."""
+    trailing: int
+    reduced: bool
+    """Less context matched than the hunk has."""
+    mended: int
+    """How many added lines were mended."""
+    blank_line_at_end: int | None
+    """The patch's line with the first of the blank lines that it adds at the end of the file."""
+
+
+class Fit(NamedTuple):
+    """A file's content with the hunks that fit, and a placement for each hunk; None where it did not fit."""
+
+    content: bytes
+    placements: tuple[Placement | None, ...]
+
+
+def fit_hunks(
+    content: bytes, hunks: Sequence[Hunk], options: ApplyOptions, rule: WhitespaceRule, *, adds: bool = True
+) -> Fit:
+    """Put hunk after hunk into ``content``; one that fits nowhere is passed over.
+
+    Args:
+        content: the file before.
+        hunks: in the order of the patch.
+        options: what freedom there is.
+        rule: what is mended under ``whitespace="fix"``.
+        adds: False leaves out every line that the hunks add.
+    """
+    return _Image(content, options, rule).fit(hunks, adds=adds)
+
+
+class _Lines:
+    """A hunk's two sides as lines, tied together by the context that they share."""
+
+    def __init__(self, hunk: Hunk, options: ApplyOptions, rule: WhitespaceRule, *, adds: bool) -> None:
+        olds, news = iter(split_lines(hunk.old)), iter(split_lines(hunk.new))
+        self.old: list[bytes] = []
+        self.new: list[bytes] = []
+        self.twins: list[int | None] = []
+        """For each line of ``new`` its twin in ``old``; None where it is added."""
+        self.mended = 0
+        for mark in hunk.marks:
+            if mark != _ADDED:
+                self.old.append(next(olds))
+            if mark == _CONTEXT:
+                self._append(next(news), len(self.old) - 1)
+            elif mark == _ADDED:
+                line = next(news)
+                if adds:
+                    mended = mend_line(line, rule) if options.whitespace == "fix" else line
+                    self.mended += mended != line
+                    self._append(mended, None)
+        if options.inaccurate_eof and _ends(self.old) and _ends(self.new):
+            self.old[-1] = self.old[-1][:-1]
+            self.new[-1] = self.new[-1][:-1]
+
+    def _append(self, line: bytes, twin: int | None) -> None:
+        self.new.append(line)
+        self.twins.append(twin)
+
+    def drop_first(self) -> None:
+        """Forget the first line, one of context."""
+        del self.old[0], self.new[0], self.twins[0]
+        self.twins = [None if twin is None else twin - 1 for twin in self.twins]
+
+    def drop_last(self) -> None:
+        """Forget the last line, one of context."""
+        del self.old[-1], self.new[-1], self.twins[-1]
+
+    def adopt(self, old: list[bytes]) -> None:
+        """Take ``old`` for the preimage, and for the context in the postimage."""
+        self.old = old
+        self.new = [
+            line if twin is None else old[twin] for line, twin in zip(self.new, self.twins, strict=True)
+        ]
+
+
+class _Image:
+    """The file's lines while hunks are put into them."""
+
+    def __init__(self, content: bytes, options: ApplyOptions, rule: WhitespaceRule) -> None:
+        self._lines = split_lines(content)
+        self._patched = bytearray(len(self._lines))
+        self._options = options
+        self._rule = rule
+        self._mends_end = options.whitespace == "fix" and rule.blank_at_eof
+
+    def fit(self, hunks: Sequence[Hunk], *, adds: bool) -> Fit:
+        placements = tuple([self._put(hunk, adds=adds) for hunk in hunks])
+        return Fit(b"".join(self._lines), placements)
+
+    def _put(self, hunk: Hunk, *, adds: bool) -> Placement | None:
+        sides = _Lines(hunk, self._options, self._rule, adds=adds)
+        leading, trailing = context_of(hunk)
+        limit = self._options.context
+        from_start = not hunk.old_start or (hunk.old_start == 1 and not self._options.unidiff_zero)
+        to_end = not self._options.unidiff_zero and not trailing
+        expected = max(hunk.new_start - 1, 0)
+        kept_leading, kept_trailing = leading, trailing
+        while (at := self._search(sides, expected, from_start=from_start, to_end=to_end)) is None:
+            if limit is None or (kept_leading <= limit and kept_trailing <= limit):
+                return None
+            if from_start or to_end:
+                from_start = to_end = False
+                continue
+            more_trailing = kept_trailing > kept_leading
+            if kept_leading >= kept_trailing:
+                sides.drop_first()
+                expected -= 1
+                kept_leading -= 1
+            if more_trailing or kept_trailing > kept_leading:
+                sides.drop_last()
+                kept_trailing -= 1
+        blank_at = self._drop_blank_end(sides, at, hunk)
+        self._replace(at, sides)
+        reduced = (kept_leading, kept_trailing) != (leading, trailing)
+        return Placement(at + 1, at - expected, kept_leading, kept_trailing, reduced, sides.mended, blank_at)
+
+    def _search(self, sides: _Lines, expected: int, *, from_start: bool, to_end: bool) -> int | None:
+        """Return the line (from 0) where the preimage stands, nearest to ``expected``."""
+        size, last = len(self._lines), len(self._lines) - len(sides.old)
+        if self._options.allow_overlap and from_start and to_end and last:
+            from_start = False
+        if from_start:
+            places: Iterator[int] = iter((0,))
+        elif to_end and not self._mends_end:
+            places = iter((last,) if last >= 0 else ())
+        else:
+            start = last if to_end else expected
+            places = _outwards(start if 0 <= start <= size else size, size)
+        for at in places:
+            if at > last and not self._mends_end:
+                continue
+            if (not to_end or at >= last) and self._matches(sides, at, to_end=to_end):
+                return at
+        return None
+
+    def _matches(self, sides: _Lines, at: int, *, to_end: bool) -> bool:
+        """Tell whether the preimage stands at a line; where only nearly, ``sides`` takes the file's lines."""
+        old = sides.old
+        inside = min(len(old), len(self._lines) - at)
+        if any(self._patched[at : at + inside]):
+            return False
+        there = self._lines[at : at + inside]
+        if inside == len(old):
+            if there == old or (not to_end and _equal_but_for_end(there, old)):
+                return True
+        elif all(map(is_blank, old[:inside])):
+            # What lies behind the end of the file says nothing: something must hold the hunk in its place.
+            return False
+        if self._options.ignore_whitespace:
+            return self._matches_loosely(sides, there)
+        return self._options.whitespace == "fix" and self._matches_mended(sides, there)
+
+    def _matches_loosely(self, sides: _Lines, there: list[bytes]) -> bool:
+        inside = len(there)
+        if not all(map(equal_but_for_whitespace, there, sides.old[:inside])):
+            return False
+        if not all(map(is_blank, sides.old[inside:])):
+            return False
+        sides.adopt(there + sides.old[inside:])
+        return True
+
+    def _matches_mended(self, sides: _Lines, there: list[bytes]) -> bool:
+        mended = [mend_line(line, self._rule) for line in sides.old]
+        inside = len(there)
+        if any(mend_line(line, self._rule) != twin for line, twin in zip(there, mended, strict=False)):
+            return False
+        if not all(map(is_blank, mended[inside:])):
+            return False
+        sides.adopt(mended)
+        return True
+
+    def _drop_blank_end(self, sides: _Lines, at: int, hunk: Hunk) -> int | None:
+        """Return the patch's line of the first blank line added at the end, and drop those where asked."""
+        if not self._rule.blank_at_eof or len(sides.old) + at < len(self._lines):
+            return None
+        count, first = blank_lines_at_end(hunk)
+        if not count:
+            return None
+        if self._options.whitespace == "fix":
+            del sides.new[max(len(sides.new) - count, 0) :]
+        return first
+
+    def _replace(self, at: int, sides: _Lines) -> None:
+        stop = at + len(sides.old)
+        self._lines[at:stop] = sides.new
+        self._patched[at:stop] = (b"\0" if self._options.allow_overlap else b"\1") * len(sides.new)
+
+
+def context_of(hunk: Hunk) -> tuple[int, int]:
+    """Return how many lines of context stand before a hunk's first change and behind its last."""
+    marks = hunk.marks
+    return len(marks) - len(marks.lstrip(b" ")), len(marks) - len(marks.rstrip(b" "))
+
+
+def blank_lines_at_end(hunk: Hunk) -> tuple[int, int]:
+    """Return how many blank lines a hunk adds at its end, and on which line of the patch the first is."""
+    if not hunk.new.endswith(b"\n"):
+        return 0, 0
+    count = first = 0
+    news = iter(split_lines(hunk.new))
+    for at_line, mark in enumerate(hunk.marks, hunk.at_line + 1):
+        blank = mark in (_CONTEXT, _ADDED) and is_blank(next(news))
+        if blank and mark == _ADDED:
+            first = first if count else at_line
+            count += 1
+        elif not blank:
+            count = 0
+    return count, first
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """Return the lines with their newline; no other byte ends a line."""
+    lines = [line + b"\n" for line in content.split(b"\n")]
+    last = lines.pop()[:-1]
+    return [*lines, last] if last else lines
+
+
+def equal_but_for_whitespace(one: bytes, other: bytes) -> bool:
+    """Tell whether two lines differ in nothing but how much whitespace is where they both have some.
+
+    Line ends do not count. Whitespace at the end of one line only is a difference, as in Git.
+    """
+    return _squeezed(one) == _squeezed(other)
+
+
+def _squeezed(line: bytes) -> bytes:
+    return _RUN.sub(b" ", line.rstrip(b"\r\n"))
+
+
+def _equal_but_for_end(there: list[bytes], old: list[bytes]) -> bool:
+    """Tell whether the lines agree, but for whitespace behind a last line that lacks its newline."""
+    if not old or old[-1].endswith(b"\n") or there[:-1] != old[:-1] or not there[-1].startswith(old[-1]):
+        return False
+    return is_blank(there[-1][len(old[-1]) :])
+
+
+def _ends(lines: list[bytes]) -> bool:
+    return bool(lines) and lines[-1].endswith(b"\n")
+
+
+def _outwards(start: int, size: int) -> Iterator[int]:
+    """Yield the lines from ``start``, one further down and one further up in turn."""
+    yield start
+    for distance in range(1, size + 1):
+        if start + distance <= size:
+            yield start + distance
+        if start - distance >= 0:
+            yield start - distance
