@@ -28,6 +28,7 @@ def show_path(path: bytes) -> str:
     return f'"{quoted}"'
 
 
+_SHOWN_PLACES = 8
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
 
@@ -118,6 +119,24 @@ class HunkMismatch(FileRefused):
         """Say where and why, with the lines that differ."""
         where = f"{show_path(self.path)}: hunk {self.hunk} of {self.hunks} does not apply at line {self.line}"
         return f"{where}\n{describe(self.explanation)}"
+
+
+class AmbiguousHunk(FileRefused):
+    """A hunk is not where its header says, and fits at several other places equally well.
+
+    ``lines`` (from 1) are the places, in the file as the hunks before it left it, the nearest first.
+    """
+
+    def __init__(self, path: bytes, *, hunk: int, hunks: int, lines: tuple[int, ...]) -> None:
+        shown = ", ".join(map(str, sorted(lines)[:_SHOWN_PLACES]))
+        more = f" and {len(lines) - _SHOWN_PLACES} more" if len(lines) > _SHOWN_PLACES else ""
+        super().__init__(
+            path,
+            f"hunk {hunk} of {hunks} is not at the line that it names, and fits at the lines {shown}{more}",
+        )
+        self.hunk = hunk
+        self.hunks = hunks
+        self.lines = lines
 
 
 class ContentMismatch(FileRefused):

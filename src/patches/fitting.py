@@ -1,7 +1,9 @@
 """Hunks put into a file where Git puts them, with every freedom that its options give.
 
-Where ``locate`` refuses what is in doubt, this follows ``git apply``: less context, other whitespace,
-overlapping hunks, hunks without context, whitespace errors mended on the way.
+Less context, other whitespace, overlapping hunks, hunks without context, whitespace errors mended on
+the way. Unless they are ``lenient``, options leave two things to be refused that Git does in silence: a
+hunk that holds on to nothing goes only where its header says, and the other places that
+fit equally well are told (``Placement.others``).
 
 See: ``git-apply(1)``, options ``-C``, ``--ignore-whitespace``, ``--whitespace``, ``--unidiff-zero``.
 """
@@ -9,9 +11,11 @@ See: ``git-apply(1)``, options ``-C``, ``--ignore-whitespace``, ``--whitespace``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import NamedTuple, TypeAlias
 
+from patches.explanation import split_lines
 from patches.model import Hunk
 from patches.options import ApplyOptions
 from patches.whitespace import WhitespaceRule, is_blank, mend_line
@@ -36,6 +40,8 @@ class Placement(NamedTuple):
     """How many added lines were mended."""
     blank_line_at_end: int | None
     """The patch's line with the first of the blank lines that it adds at the end of the file."""
+    others: tuple[int, ...]
+    """Further lines at which it fits, where it is not where it was looked for first; none if lenient."""
 
 
 class Fit(NamedTuple):
@@ -81,6 +87,9 @@ class _Lines:
                     mended = mend_line(line, rule) if options.whitespace == "fix" else line
                     self.mended += mended != line
                     self._append(mended, None)
+        # Git takes an end of the file on trust, and puts the lines of a context-free diff in a wrong place.
+        trusted = options.lenient or options.unidiff_zero or not hunk.old_start
+        self.holds_on_to_nothing = not self.old and not trusted
         if options.inaccurate_eof and _ends(self.old) and _ends(self.new):
             self.old[-1] = self.old[-1][:-1]
             self.new[-1] = self.new[-1][:-1]
@@ -106,6 +115,10 @@ class _Lines:
         ]
 
 
+_Place: TypeAlias = tuple[int, list[bytes]]
+"""A line (from 0), and the preimage as it stands there."""
+
+
 class _Image:
     """The file's lines while hunks are put into them."""
 
@@ -114,6 +127,8 @@ class _Image:
         self._patched = bytearray(len(self._lines))
         self._options = options
         self._rule = rule
+        # Git takes a line without newline for the beginning of a longer one, if only whitespace follows.
+        self._may_go_on = options.lenient or options.inaccurate_eof
         self._mends_end = options.whitespace == "fix" and rule.blank_at_eof
 
     def fit(self, hunks: Sequence[Hunk], *, adds: bool) -> Fit:
@@ -128,79 +143,94 @@ class _Image:
         to_end = not self._options.unidiff_zero and not trailing
         expected = max(hunk.new_start - 1, 0)
         kept_leading, kept_trailing = leading, trailing
-        while (at := self._search(sides, expected, from_start=from_start, to_end=to_end)) is None:
+        while not (places := self._search(sides, expected, from_start=from_start, to_end=to_end)):
             if limit is None or (kept_leading <= limit and kept_trailing <= limit):
                 return None
             if from_start or to_end:
                 from_start = to_end = False
                 continue
-            more_trailing = kept_trailing > kept_leading
             if kept_leading >= kept_trailing:
                 sides.drop_first()
                 expected -= 1
                 kept_leading -= 1
-            if more_trailing or kept_trailing > kept_leading:
+            if kept_trailing > kept_leading:
                 sides.drop_last()
                 kept_trailing -= 1
+        at, old = places[0]
+        if old is not sides.old:
+            sides.adopt(old)
         blank_at = self._drop_blank_end(sides, at, hunk)
         self._replace(at, sides)
         reduced = (kept_leading, kept_trailing) != (leading, trailing)
-        return Placement(at + 1, at - expected, kept_leading, kept_trailing, reduced, sides.mended, blank_at)
+        others = tuple(other + 1 for other, _ in places[1:])
+        return Placement(
+            at + 1, at - expected, kept_leading, kept_trailing, reduced, sides.mended, blank_at, others
+        )
 
-    def _search(self, sides: _Lines, expected: int, *, from_start: bool, to_end: bool) -> int | None:
-        """Return the line (from 0) where the preimage stands, nearest to ``expected``."""
+    def _search(self, sides: _Lines, expected: int, *, from_start: bool, to_end: bool) -> list[_Place]:
+        """Return where the preimage stands, the nearest place to ``expected`` first.
+
+        Only the first is looked for where that is the expected one, or doubt is no matter.
+        """
         size, last = len(self._lines), len(self._lines) - len(sides.old)
         if self._options.allow_overlap and from_start and to_end and last:
             from_start = False
-        if from_start:
-            places: Iterator[int] = iter((0,))
-        elif to_end and not self._mends_end:
-            places = iter((last,) if last >= 0 else ())
-        else:
-            start = last if to_end else expected
-            places = _outwards(start if 0 <= start <= size else size, size)
-        for at in places:
-            if at > last and not self._mends_end:
-                continue
-            if (not to_end or at >= last) and self._matches(sides, at, to_end=to_end):
-                return at
-        return None
+        start = 0 if from_start else last if to_end else expected
+        start = start if 0 <= start <= size else size
+        if sides.holds_on_to_nothing and (from_start or to_end) and start != expected:
+            return []
+        old = self._match(sides, start, to_end=to_end)
+        if old is not None:
+            return [(start, old)]
+        if from_start or (to_end and not self._mends_end):
+            return []
+        places: list[_Place] = []
+        for at in sorted(self._candidates(sides), key=lambda at: (abs(at - start), at < start)):
+            old = self._match(sides, at, to_end=to_end)
+            if old is not None:
+                places.append((at, old))
+                if self._options.lenient:
+                    break
+        return places
 
-    def _matches(self, sides: _Lines, at: int, *, to_end: bool) -> bool:
-        """Tell whether the preimage stands at a line; where only nearly, ``sides`` takes the file's lines."""
+    def _candidates(self, sides: _Lines) -> Iterable[int]:
+        """Return the lines at which the preimage may stand."""
+        size, last = len(self._lines), len(self._lines) - len(sides.old)
+        if self._mends_end:
+            return range(size + 1)
+        if not sides.old or self._options.ignore_whitespace or self._options.whitespace == "fix":
+            return range(last + 1)
+        pivot = max(range(len(sides.old)), key=lambda at: len(sides.old[at]))
+        if not sides.old[pivot].endswith(b"\n"):
+            return range(last + 1)
+        return (at - pivot for at in _occurrences(self._lines, sides.old[pivot]) if 0 <= at - pivot <= last)
+
+    def _match(self, sides: _Lines, at: int, *, to_end: bool) -> list[bytes] | None:
+        """Return the preimage as it stands at a line, which may differ in whitespace; None if it does not."""
         old = sides.old
         inside = min(len(old), len(self._lines) - at)
-        if any(self._patched[at : at + inside]):
-            return False
+        if inside < len(old) and not self._mends_end:
+            return None
+        if to_end and at + len(old) < len(self._lines):
+            return None
         there = self._lines[at : at + inside]
+        if any(self._patched[at : at + inside]):
+            return None
         if inside == len(old):
-            if there == old or (not to_end and _equal_but_for_end(there, old)):
-                return True
+            if there == old or (not to_end and self._may_go_on and _equal_but_for_end(there, old)):
+                return old
         elif all(map(is_blank, old[:inside])):
             # What lies behind the end of the file says nothing: something must hold the hunk in its place.
-            return False
+            return None
         if self._options.ignore_whitespace:
-            return self._matches_loosely(sides, there)
-        return self._options.whitespace == "fix" and self._matches_mended(sides, there)
+            return _match_loosely(old, there)
+        return self._match_mended(old, there) if self._options.whitespace == "fix" else None
 
-    def _matches_loosely(self, sides: _Lines, there: list[bytes]) -> bool:
-        inside = len(there)
-        if not all(map(equal_but_for_whitespace, there, sides.old[:inside])):
-            return False
-        if not all(map(is_blank, sides.old[inside:])):
-            return False
-        sides.adopt(there + sides.old[inside:])
-        return True
-
-    def _matches_mended(self, sides: _Lines, there: list[bytes]) -> bool:
-        mended = [mend_line(line, self._rule) for line in sides.old]
-        inside = len(there)
+    def _match_mended(self, old: list[bytes], there: list[bytes]) -> list[bytes] | None:
+        mended = [mend_line(line, self._rule) for line in old]
         if any(mend_line(line, self._rule) != twin for line, twin in zip(there, mended, strict=False)):
-            return False
-        if not all(map(is_blank, mended[inside:])):
-            return False
-        sides.adopt(mended)
-        return True
+            return None
+        return mended if all(map(is_blank, mended[len(there) :])) else None
 
     def _drop_blank_end(self, sides: _Lines, at: int, hunk: Hunk) -> int | None:
         """Return the patch's line of the first blank line added at the end, and drop those where asked."""
@@ -241,13 +271,6 @@ def blank_lines_at_end(hunk: Hunk) -> tuple[int, int]:
     return count, first
 
 
-def split_lines(content: bytes) -> list[bytes]:
-    """Return the lines with their newline; no other byte ends a line."""
-    lines = [line + b"\n" for line in content.split(b"\n")]
-    last = lines.pop()[:-1]
-    return [*lines, last] if last else lines
-
-
 def equal_but_for_whitespace(one: bytes, other: bytes) -> bool:
     """Tell whether two lines differ in nothing but how much whitespace is where they both have some.
 
@@ -271,11 +294,16 @@ def _ends(lines: list[bytes]) -> bool:
     return bool(lines) and lines[-1].endswith(b"\n")
 
 
-def _outwards(start: int, size: int) -> Iterator[int]:
-    """Yield the lines from ``start``, one further down and one further up in turn."""
-    yield start
-    for distance in range(1, size + 1):
-        if start + distance <= size:
-            yield start + distance
-        if start - distance >= 0:
-            yield start - distance
+def _match_loosely(old: list[bytes], there: list[bytes]) -> list[bytes] | None:
+    inside = len(there)
+    if not all(map(equal_but_for_whitespace, there, old[:inside])) or not all(map(is_blank, old[inside:])):
+        return None
+    return there + old[inside:]
+
+
+def _occurrences(lines: list[bytes], line: bytes) -> Iterator[int]:
+    at = -1
+    with suppress(ValueError):
+        while True:
+            at = lines.index(line, at + 1)
+            yield at

@@ -1,25 +1,32 @@
-"""Where hunks belong in a file, and the file with them applied: Git's search, without fuzz.
+"""A file with its hunks applied, all of them or none.
 
 Nearly every hunk is where its header says. So the file is not split into lines at first: each
 preimage is searched as bytes from the end of the previous one, and counting newlines tells
-whether it was found on the expected line. Only a hunk that is elsewhere costs lines.
+whether it was found on the expected line. Only a hunk that is elsewhere
+costs lines (`patches.fitting`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from patches.errors import HunkMismatch
+from patches.errors import AmbiguousHunk, HunkMismatch
+from patches.fitting import fit_hunks
 from patches.options import DEFAULTS, ApplyOptions
+from patches.whitespace import DEFAULT_RULE, WhitespaceRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from patches.model import Hunk
 
 
 def apply_hunks(
-    path: bytes, content: bytes, hunks: Sequence[Hunk], options: ApplyOptions = DEFAULTS,  # noqa: ARG001
+    path: bytes,
+    content: bytes,
+    hunks: Sequence[Hunk],
+    options: ApplyOptions = DEFAULTS,
+    rule: WhitespaceRule = DEFAULT_RULE,
 ) -> bytes:
     """Return ``content`` with all hunks applied.
 
@@ -27,11 +34,36 @@ def apply_hunks(
     one line forward and one back in turn, never overlapping an earlier hunk's lines. A hunk that
     starts at line 1 matches only at the beginning, one without trailing context only at the end.
 
+    Args:
+        path: for what is refused.
+        content: the file before.
+        hunks: in the order of the patch.
+        options: where else a hunk may go, and what is mended.
+        rule: what counts as a whitespace error there.
+
     Raises:
         HunkMismatch: a hunk's preimage is nowhere in the file.
+        AmbiguousHunk: it is not where its header says, and in several other places.
     """
-    applied = _apply_at_expected(content, hunks)
-    return applied if applied is not None else _apply_by_search(path, content, hunks)
+    if not (options.unidiff_zero or options.inaccurate_eof or options.whitespace == "fix"):
+        applied = _apply_at_expected(content, hunks)
+        if applied is not None:
+            return applied
+    return _apply_by_search(path, content, hunks, options, rule)
+
+
+def _apply_by_search(
+    path: bytes, content: bytes, hunks: Sequence[Hunk], options: ApplyOptions, rule: WhitespaceRule
+) -> bytes:
+    fit = fit_hunks(content, hunks, options, rule)
+    for number, (hunk, placement) in enumerate(zip(hunks, fit.placements, strict=True), 1):
+        if placement is None:
+            raise HunkMismatch(path, hunk=number, hunks=len(hunks), wanted=hunk, content=content)
+        if placement.others:
+            raise AmbiguousHunk(
+                path, hunk=number, hunks=len(hunks), lines=(placement.line, *placement.others)
+            )
+    return fit.content
 
 
 def _apply_at_expected(content: bytes, hunks: Sequence[Hunk]) -> bytes | None:
@@ -79,56 +111,3 @@ def _find_on_line(content: bytes, old: bytes, start: int, lines: int) -> int:
         start = at
         at = content.find(old, start + 1)
     return -1
-
-
-def _split(content: bytes) -> list[bytes]:
-    """Return the lines with their newline; no other byte ends a line."""
-    lines = [line + b"\n" for line in content.split(b"\n")]
-    last = lines.pop()[:-1]
-    return [*lines, last] if last else lines
-
-
-def _apply_by_search(path: bytes, content: bytes, hunks: Sequence[Hunk]) -> bytes:
-    """Apply hunk after hunk on the file's lines, as Git does it."""
-    image = _split(content)
-    patched = bytearray(len(image))
-    for number, hunk in enumerate(hunks, 1):
-        old, new = _split(hunk.old), _split(hunk.new)
-        at = _search(image, patched, hunk, old)
-        if at < 0:
-            raise HunkMismatch(path, hunk=number, hunks=len(hunks), wanted=hunk, content=content)
-        image[at : at + len(old)] = new
-        patched[at : at + len(old)] = b"\1" * len(new)
-    return b"".join(image)
-
-
-def _search(image: list[bytes], patched: bytearray, hunk: Hunk, old: list[bytes]) -> int:
-    """Return the line (from 0) where ``old`` stands, or -1."""
-    last = len(image) - len(old)
-    for at in _places(len(image), last, hunk):
-        if (
-            0 <= at <= last
-            and (not old or image[at] == old[0])
-            and image[at : at + len(old)] == old
-            and not any(patched[at : at + len(old)])
-        ):
-            return at
-    return -1
-
-
-def _places(size: int, last: int, hunk: Hunk) -> Iterator[int]:
-    """Yield the lines at which a hunk may be, in the order in which Git tries them."""
-    from_start, to_end = hunk.old_start <= 1, not hunk.ends_in_context
-    expected = max(hunk.new_start - 1, 0)
-    if from_start or to_end:
-        place = 0 if from_start else last
-        # Without any line to hold on to only the header tells where: Git would take the end of the
-        # file on trust, and put the lines of a context-free diff in a wrong place.
-        if not (to_end and place != last) and (hunk.old_count or not hunk.old_start or expected == place):
-            yield place
-        return
-    expected = min(expected, size)
-    yield expected
-    for distance in range(1, size + 1):
-        yield expected + distance
-        yield expected - distance

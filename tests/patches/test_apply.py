@@ -8,6 +8,7 @@ import pytest
 
 from patches.errors import (
     AlreadyExists,
+    AmbiguousHunk,
     ContentMismatch,
     FileRefused,
     HunkMismatch,
@@ -20,6 +21,7 @@ from patches.errors import (
 )
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK
 from patches.objects import Objects
+from patches.options import ApplyOptions
 from patches.parse import parse_patch
 from patches.plan import plan_patch
 from patches.tree import Tree
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from patch_lab import Bench, Files
 
 Refusal = TypeVar("Refusal", bound=FileRefused)
+LENIENT = ApplyOptions(lenient=True)
 TEN = b"".join(b"line %d\n" % n for n in range(1, 11))
 GITLINK_A, GITLINK_B = bytes([0xA1]) * 20, bytes([0xB2]) * 20
 BINARY = bytes(range(256)) * 8
@@ -154,7 +157,7 @@ def test_a_file_that_goes_on_after_its_last_line(bench: Bench, content: bytes) -
 
 
 def test_hunks_at_an_offset_are_found_as_git_finds_them(bench: Bench) -> None:
-    """Lines inserted or removed above a hunk move it; of two equal places the nearer one is taken."""
+    """Lines inserted or removed above a hunk move it; of two equal places the lenient take the nearer one."""
     body = b"".join(b"%d\n" % n for n in range(40)) + b"a\nb\nc\nd\ne\nf\ng\n" + b"x\n" * 9
     patch = bench.diff(bench.tree({b"f": body}), bench.tree({b"f": body.replace(b"d\n", b"D\n")}))
     twice = body.replace(b"0\n1\n2\n", b"0\na\nb\nc\nd\ne\nf\ng\n")
@@ -167,7 +170,28 @@ def test_hunks_at_an_offset_are_found_as_git_finds_them(bench: Bench) -> None:
         b"z\n" * 90 + twice,
     ):
         old = bench.tree({b"f": shifted})
-        assert bench.apply(old, patch).tree == bench.git_apply(old, patch)
+        assert bench.apply(old, patch, options=LENIENT).tree == bench.git_apply(old, patch)
+
+
+def test_a_hunk_that_fits_several_places_is_refused_and_they_are_named(bench: Bench) -> None:
+    """Git edits the nearest without a word. The line that the header names is beyond doubt, if it fits there."""
+    body = b"".join(b"%d\n" % n for n in range(40)) + b"a\nb\nc\nd\ne\nf\ng\n" + b"x\n" * 9
+    patch = bench.diff(bench.tree({b"f": body}), bench.tree({b"f": body.replace(b"d\n", b"D\n")}))
+    twice = body + b"a\nb\nc\nd\ne\nf\ng\n" + b"y\n" * 40 + b"a\nb\nc\nd\ne\nf\ng\nz\n"
+    old = bench.tree({b"f": twice})
+    assert bench.apply(old, patch).tree == bench.git_apply(old, patch)
+    moved = bench.tree({b"f": b"above\n" + twice})
+    with pytest.raises(AmbiguousHunk, match=r"fits at the lines 42, 58, 105$") as caught:
+        bench.apply(moved, patch)
+    assert caught.value.lines == (42, 58, 105)
+    assert bench.git_apply(moved, patch) is not None
+
+
+def test_a_hunk_that_fits_at_many_places_names_the_first_ones(bench: Bench) -> None:
+    """A file of equal lines."""
+    patch = b"--- a/f\n+++ b/f\n@@ -90,3 +90,3 @@\n x\n-x\n+y\n x\n"
+    with pytest.raises(AmbiguousHunk, match=r"lines 1, 2, 3, 4, 5, 6, 7, 8 and 30 more$"):
+        bench.apply(bench.tree({b"f": b"x\n" * 40}), patch)
 
 
 def test_hunks_at_the_beginning_and_the_end_stay_there(bench: Bench) -> None:
@@ -191,7 +215,7 @@ def test_hunks_out_of_order_apply_as_in_git(bench: Bench) -> None:
     )
     head = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n"
     for patch in (head + first + second, head + second + first):
-        assert bench.apply(old, patch).tree == bench.git_apply(old, patch)
+        assert bench.apply(old, patch, options=LENIENT).tree == bench.git_apply(old, patch)
 
 
 def test_a_hunk_does_not_match_lines_that_an_earlier_hunk_put_there(bench: Bench) -> None:

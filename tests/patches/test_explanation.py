@@ -34,7 +34,7 @@ def hunk(old: Sequence[bytes], start: int, *, added: bytes = b"new\n", ends_in_c
         0,
         ends_in_context,
         1,
-        marks=b" " * (len(old) - 1) + b"+ ",
+        marks=b" " * (len(old) - 1) + (b"+ " if ends_in_context else b"+-+"),
     )
 
 
