@@ -9,20 +9,29 @@ from patches.plan import plan_patch
 
 if TYPE_CHECKING:
     from patches.model import Entry, FileChange, Patch
+    from patches.plan import Rules
     from patches.tree import Tree
 
 
-def apply_patch(tree: Tree, patch: Patch, options: ApplyOptions = DEFAULTS) -> tuple[FileChange, ...]:
+def apply_patch(
+    tree: Tree, patch: Patch, options: ApplyOptions = DEFAULTS, *, rules: Rules | None = None
+) -> tuple[FileChange, ...]:
     """Apply ``patch`` to ``tree`` and return what changed.
 
     Nothing is written: the new blobs are in ``tree.objects``, the new tree objects follow with
     ``tree.write()``, and ``tree.objects.flush()`` writes both.
 
+    Args:
+        tree: what it is applied to.
+        patch: as ``parse_patch`` gives it under the same ``options``.
+        options: as for ``plan_patch``.
+        rules: likewise.
+
     Raises:
         PatchError: the patch does not apply, for one of the reasons that ``plan_patch`` names;
             the tree is unchanged.
     """
-    changes = plan_patch(tree, patch, options)
+    changes = plan_patch(tree, patch, options, rules=rules)
     updates: dict[bytes, Entry | None] = {}
     for change in changes:
         if change.operation == "rename" and change.old_path is not None:

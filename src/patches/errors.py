@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from patches.explanation import describe, explain_hunk
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from patches.explanation import Explanation
     from patches.model import Hunk
 
@@ -137,6 +139,19 @@ class AmbiguousHunk(FileRefused):
         self.hunk = hunk
         self.hunks = hunks
         self.lines = lines
+
+
+class WhitespaceRefused(FileRefused):
+    """The patch adds whitespace errors, and they were to be refused.
+
+    ``lines`` are those of the patch, from 1.
+    """
+
+    def __init__(self, path: bytes, errors: Sequence[tuple[int, str]]) -> None:
+        shown = "; ".join(f"patch line {line}: {what}" for line, what in errors[:_SHOWN_PLACES])
+        more = f"; and {len(errors) - _SHOWN_PLACES} more" if len(errors) > _SHOWN_PLACES else ""
+        super().__init__(path, f"whitespace errors are added ({shown}{more})")
+        self.lines = tuple(line for line, _ in errors)
 
 
 class ContentMismatch(FileRefused):

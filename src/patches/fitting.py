@@ -114,6 +114,14 @@ class _Lines:
             line if twin is None else old[twin] for line, twin in zip(self.new, self.twins, strict=True)
         ]
 
+    def change_ends(self, before: bytes, after: bytes) -> None:
+        """Give added lines the file's line end where the patch has another throughout; Git mixes them."""
+        if before and after and before != after:
+            self.new = [
+                line if twin is not None or line_end([line]) != before else line.removesuffix(before) + after
+                for line, twin in zip(self.new, self.twins, strict=True)
+            ]
+
 
 _Place: TypeAlias = tuple[int, list[bytes]]
 """A line (from 0), and the preimage as it stands there."""
@@ -158,7 +166,10 @@ class _Image:
                 kept_trailing -= 1
         at, old = places[0]
         if old is not sides.old:
+            ends = line_end(sides.old), line_end(old)
             sides.adopt(old)
+            if self._options.ignore_whitespace and not self._options.lenient:
+                sides.change_ends(*ends)
         blank_at = self._drop_blank_end(sides, at, hunk)
         self._replace(at, sides)
         reduced = (kept_leading, kept_trailing) != (leading, trailing)
@@ -292,6 +303,12 @@ def _equal_but_for_end(there: list[bytes], old: list[bytes]) -> bool:
 
 def _ends(lines: list[bytes]) -> bool:
     return bool(lines) and lines[-1].endswith(b"\n")
+
+
+def line_end(lines: Iterable[bytes]) -> bytes:
+    r"""Return ``\n`` or ``\r\n`` where all lines that have an end have this one; else nothing."""
+    ends = {b"\r\n" if line.endswith(b"\r\n") else b"\n" for line in lines if line.endswith(b"\n")}
+    return ends.pop() if len(ends) == 1 else b""
 
 
 def _match_loosely(old: list[bytes], there: list[bytes]) -> list[bytes] | None:

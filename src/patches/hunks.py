@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import compress
 from typing import TypeAlias
 
 from patches.errors import PatchSyntaxError
+from patches.explanation import split_lines
 from patches.model import Hunk
 
 _PLUS, _MINUS, _BACKSLASH = b"+-\\"
@@ -103,6 +105,19 @@ def cut_one_image(section: bytes, old_count: int, new_count: int) -> Images | No
         return None
     image = image[:-1] if incomplete else image
     return (image, b"", b"-" * count) if old_count else (b"", image, b"+" * count)
+
+
+def new_lines(hunk: Hunk) -> Iterator[tuple[int, int, bytes]]:
+    """Yield the lines of a hunk's postimage: its line in the patch, its mark, and the line itself."""
+    olds, news = iter(split_lines(hunk.old)), iter(split_lines(hunk.new))
+    at_line = hunk.at_line
+    for mark in hunk.marks:
+        at_line += 1
+        line = b"\n" if mark == _PLUS else next(olds)
+        if mark != _MINUS:
+            line = next(news)
+            yield at_line, mark, line
+        at_line += not line.endswith(b"\n")  # The marker of a missing newline has a line of its own.
 
 
 def reversed_hunk(hunk: Hunk) -> Hunk:

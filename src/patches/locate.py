@@ -10,15 +10,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from patches.errors import AmbiguousHunk, HunkMismatch
+from patches.errors import AmbiguousHunk, HunkMismatch, WhitespaceRefused
 from patches.fitting import fit_hunks
 from patches.options import DEFAULTS, ApplyOptions
-from patches.whitespace import DEFAULT_RULE, WhitespaceRule
+from patches.whitespace import DEFAULT_RULE, WhitespaceRule, added_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from patches.model import Hunk
+
+
+_REFUSING = ("error", "error-all")
 
 
 def apply_hunks(
@@ -43,9 +46,12 @@ def apply_hunks(
 
     Raises:
         HunkMismatch: a hunk's preimage is nowhere in the file.
+        WhitespaceRefused: the hunks add whitespace errors, and ``options`` make these errors of the patch.
         AmbiguousHunk: it is not where its header says, and in several other places.
     """
-    if not (options.unidiff_zero or options.inaccurate_eof or options.whitespace == "fix"):
+    if options.whitespace in _REFUSING:
+        _refuse_errors(path, hunks, rule)
+    if not (options.unidiff_zero or options.inaccurate_eof) and options.whitespace in ("nowarn", "warn"):
         applied = _apply_at_expected(content, hunks)
         if applied is not None:
             return applied
@@ -63,7 +69,15 @@ def _apply_by_search(
             raise AmbiguousHunk(
                 path, hunk=number, hunks=len(hunks), lines=(placement.line, *placement.others)
             )
+        if placement.blank_line_at_end is not None and options.whitespace in _REFUSING:
+            raise WhitespaceRefused(path, [(placement.blank_line_at_end, "new blank line at EOF")])
     return fit.content
+
+
+def _refuse_errors(path: bytes, hunks: Sequence[Hunk], rule: WhitespaceRule) -> None:
+    errors = [(at_line, ", ".join(what)) for at_line, what, _ in added_errors(hunks, rule)]
+    if errors:
+        raise WhitespaceRefused(path, errors)
 
 
 def _apply_at_expected(content: bytes, hunks: Sequence[Hunk]) -> bytes | None:

@@ -9,7 +9,7 @@ See: ``check_patch_list`` in Git's ``apply.c``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from patches.binary import BinaryDamage, apply_delta
 from patches.errors import (
@@ -39,6 +39,7 @@ from patches.objects import Objects
 from patches.oids import hash_blob
 from patches.options import DEFAULTS, ApplyOptions
 from patches.paths import check_path
+from patches.whitespace import DEFAULT_RULE, WhitespaceRule, adapted_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,10 @@ _REGULAR = 0o100000
 _GITLINK_TEXT = b"Subproject commit "
 _NO_OID = b"0" * 40
 _EMPTY_BLOB: Oid = bytes.fromhex("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
+
+
+Rules: TypeAlias = "Callable[[bytes], WhitespaceRule]"
+"""What counts as a whitespace error under a path."""
 
 
 class _Side(NamedTuple):
@@ -87,14 +92,28 @@ class ContentMerge(Protocol):
 
 
 def plan_patch(
-    tree: Tree, patch: Patch, options: ApplyOptions = DEFAULTS, *, merge: ContentMerge | None = None
+    tree: Tree,
+    patch: Patch,
+    options: ApplyOptions = DEFAULTS,
+    *,
+    rules: Rules | None = None,
+    merge: ContentMerge | None = None,
 ) -> tuple[FileChange, ...]:
     """Return what ``patch`` does to each path of ``tree``.
 
     The tree is unchanged. The new blobs are in ``tree.objects``; a refused patch adds none.
 
+    Args:
+        tree: what it is applied to.
+        patch: as ``parse_patch`` gives it under the same ``options``.
+        options: where hunks may go and what becomes of whitespace errors; the rest was done in parsing.
+        rules: what counts as a whitespace error under a path; Git's default where there is none.
+        merge: gets to merge each file first.
+
     Raises:
         HunkMismatch: a hunk's lines are nowhere in the file.
+        AmbiguousHunk: they are not where its header says, and at several other places.
+        WhitespaceRefused: it adds whitespace errors that ``options`` do not let pass.
         ContentMismatch: a binary file or a deleted file is not what the patch was made from.
         MissingFile: a file to change is not there.
         ContradictoryNames: the patch names two files that exist, and does not say which it is for.
@@ -105,7 +124,7 @@ def plan_patch(
         OverlappingParts: the outcome would depend on the order of the patch's parts.
         MissingObject: the repository is incomplete.
     """
-    return _Plan(tree, patch, options, merge).changes()
+    return _Plan(tree, patch, options, rules, merge).changes()
 
 
 def gitlink_text(oid: Oid) -> bytes:
@@ -116,9 +135,12 @@ def gitlink_text(oid: Oid) -> bytes:
 class _Plan:
     """One patch against one tree. ``_parts`` holds the last state of every path that was touched."""
 
-    def __init__(self, tree: Tree, patch: Patch, options: ApplyOptions, merge: ContentMerge | None) -> None:
+    def __init__(
+        self, tree: Tree, patch: Patch, options: ApplyOptions, rules: Rules | None, merge: ContentMerge | None
+    ) -> None:
         self._tree = tree
         self._options = options
+        self._rules = rules
         self._merge = merge
         self._objects: Objects = tree.objects
         self._files = patch.files
@@ -284,7 +306,14 @@ class _Plan:
         if not file.hunks:
             return (None, b"") if old is None else (old.oid, old.content)
         content = b"" if old is None else self._content(old)
-        return None, apply_hunks(file.old_path or path, content, file.hunks, self._options)
+        return None, apply_hunks(
+            file.old_path or path, content, file.hunks, self._options, self._rule(file, path)
+        )
+
+    def _rule(self, file: FilePatch, path: bytes) -> WhitespaceRule:
+        if self._options.whitespace in ("nowarn", "warn"):
+            return DEFAULT_RULE
+        return adapted_rule(file, DEFAULT_RULE if self._rules is None else self._rules(path))
 
     def _content(self, side: _Side) -> bytes:
         if side.content is not None:

@@ -8,13 +8,17 @@ See: ``core.whitespace`` in ``git-config(1)``; "Checking whitespace errors" of `
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from patches.errors import PatchError
+from patches.hunks import new_lines
+from patches.model import MODE_SYMLINK, FilePatch, Hunk
 
+_ADDED = ord("+")
 BLANKS = b" \t\r\n"
 _INDENT = re.compile(rb"[ \t]*")
 _SPACES = re.compile(rb" +")
@@ -107,6 +111,34 @@ def rule_for(attribute: str | None, configured: WhitespaceRule) -> WhitespaceRul
     if attribute == "set":
         return WhitespaceRule(indent_with_non_tab=True, incomplete_line=True, tab_width=configured.tab_width)
     return parse_rule(attribute)
+
+
+def adapted_rule(file: FilePatch, rule: WhitespaceRule) -> WhitespaceRule:
+    """Return a path's rule as far as it holds for one patch of it.
+
+    A file of CRLF lines may have more of them, and the target of a symlink never has a newline.
+    """
+    if not rule.cr_at_eol and any(b"\r\n" in hunk.old for hunk in file.hunks):
+        rule = replace(rule, cr_at_eol=True)
+    if rule.incomplete_line and (file.new_mode or file.old_mode) == MODE_SYMLINK:
+        rule = replace(rule, incomplete_line=False)
+    return rule
+
+
+def added_errors(
+    hunks: Iterable[Hunk], rule: WhitespaceRule, *, context: bool = False
+) -> Iterator[tuple[int, list[WhitespaceError], bytes]]:
+    """Yield the errors of the lines that hunks add: where in the patch, which ones, and the line.
+
+    Args:
+        hunks: of one file.
+        rule: what counts there.
+        context: lines of context are looked at too.
+    """
+    for hunk in hunks:
+        for at_line, mark, line in new_lines(hunk):
+            if (context or mark == _ADDED) and (errors := find_errors(line, rule)):
+                yield at_line, errors, line
 
 
 def is_blank(line: bytes) -> bool:
