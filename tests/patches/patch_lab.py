@@ -15,6 +15,7 @@ from patches.objects import Objects
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
 from patches.tree import Tree
+from patches.whitespace import DEFAULT_RULE, WhitespaceRule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,13 +78,21 @@ class Bench:
         return self.git(*command).stdout
 
     def apply(
-        self, old: Oid, patch: bytes, *, reverse: bool = False, options: ApplyOptions = DEFAULTS
+        self,
+        old: Oid,
+        patch: bytes,
+        *,
+        reverse: bool = False,
+        options: ApplyOptions = DEFAULTS,
+        rule: WhitespaceRule = DEFAULT_RULE,
     ) -> Applied:
         """Run the engine; the result's files are those that changed, read back after a flush."""
         objects = Objects(self.repository)
         tree = Tree(objects, old)
         parsed = parse_patch(patch, options)
-        changes = apply_patch(tree, reverse_patch(parsed) if reverse else parsed, options)
+        changes = apply_patch(
+            tree, reverse_patch(parsed) if reverse else parsed, options, rules=lambda _: rule
+        )
         oid = tree.write()
         objects.flush()
         files = {
