@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 from patches.explanation import split_lines
 from patches.model import Hunk
 from patches.options import ApplyOptions
-from patches.whitespace import WhitespaceRule, is_blank, mend_line
+from patches.whitespace import WhitespaceRule, find_errors, is_blank, mend_line
 
 _CONTEXT, _ADDED = b" +"
 _RUN = re.compile(rb"[ \t\r\n]+")
@@ -76,6 +76,7 @@ class _Lines:
         self.twins: list[int | None] = []
         """For each line of ``new`` its twin in ``old``; None where it is added."""
         self.mended = 0
+        mends = options.whitespace == "fix"
         for mark in hunk.marks:
             if mark != _ADDED:
                 self.old.append(next(olds))
@@ -84,7 +85,7 @@ class _Lines:
             elif mark == _ADDED:
                 line = next(news)
                 if adds:
-                    mended = mend_line(line, rule) if options.whitespace == "fix" else line
+                    mended = mend_line(line, rule) if mends and find_errors(line, rule) else line
                     self.mended += mended != line
                     self._append(mended, None)
         # Git takes an end of the file on trust, and puts the lines of a context-free diff in a wrong place.

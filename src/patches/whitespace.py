@@ -150,7 +150,7 @@ def find_errors(line: bytes, rule: WhitespaceRule) -> list[WhitespaceError]:
     """Return the errors of one line, which has its newline unless it is a file's last and lacks it."""
     errors: list[WhitespaceError] = []
     body = line.removesuffix(b"\n")
-    if rule.cr_at_eol and body is not line:
+    if rule.cr_at_eol:
         body = body.removesuffix(b"\r")
     text = body.rstrip(BLANKS) if rule.blank_at_eol else body
     if len(text) < len(body):
