@@ -32,6 +32,7 @@ from patches.apply import apply_patch
 from patches.errors import show_path
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 from patches.objects import Objects
+from patches.options import LENIENT
 from patches.parse import parse_patch
 from patches.tree import Tree
 
@@ -110,7 +111,8 @@ def _replay_event(
     except DroppedBody as error:
         _apply_records(event, tree, objects, error)
         return tree, False
-    apply_patch(tree, patch)
+    # What was recorded before a hunk in doubt was refused went to the nearest place, as Git puts it.
+    apply_patch(tree, patch, LENIENT)
     return tree, True
 
 

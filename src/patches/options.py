@@ -49,3 +49,6 @@ class ApplyOptions(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 DEFAULTS = ApplyOptions()
+
+LENIENT = ApplyOptions(lenient=True)
+"""What ``git apply`` does without any option, in doubt too; the strict give the same tree or refuse."""
