@@ -1,0 +1,143 @@
+"""The chain of dialects: whatever a patch comes as, into the ordinary patch that the engine applies.
+
+First what is certain is unwrapped, then every reading that is left is tried on the tree. One result
+is accepted, two are refused: a dialect never guesses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+from patches.dialects.encodings import drop_mark, read_utf16be, read_utf16le
+from patches.dialects.model import AmbiguousPatch, Normalised, Reader
+from patches.dialects.repair import repair
+from patches.dialects.trial import State, try_patch
+from patches.dialects.wrapping import (
+    dedent,
+    end_last_line,
+    open_fences,
+    strip_returns,
+    unescape_html,
+    unquote_mail,
+)
+from patches.errors import PatchError
+from patches.options import DEFAULTS, ApplyOptions
+
+Step: TypeAlias = tuple[str, Callable[[bytes], bytes | None]]
+"""Its name in ``Normalised.steps``, and the text after it; None where there is nothing to do."""
+
+CERTAIN: tuple[Step, ...] = (
+    ("utf-16le", read_utf16le),
+    ("utf-16be", read_utf16be),
+    ("byte order mark", drop_mark),
+    ("quoted mail", unquote_mail),
+    ("indentation", dedent),
+)
+"""Done wherever they find something: no patch looks like that by itself."""
+
+POSSIBLE: tuple[Step, ...] = (
+    ("final newline", end_last_line),
+    ("fences", open_fences),
+    ("html", unescape_html),
+    ("crlf", strip_returns),
+)
+"""Readings that the tree decides about: a file may well hold entities, or end its lines in CR LF."""
+
+_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+_BARE_HUNK = re.compile(rb"^@@(?! -\d)", re.MULTILINE)
+_HEAD_BYTES = 64
+
+
+def needs_normalising(data: bytes) -> bool:
+    """Tell cheaply whether the strict engine might take ``data`` for what it is not.
+
+    False is no verdict on the patch: where the engine then refuses it, ``normalise`` may know better.
+    """
+    return (
+        data.startswith(_MARKS)
+        or b"\0" in data[:_HEAD_BYTES]
+        or b"\r\n" in data[: data.find(b"\n") + 1]
+        or not data.endswith(b"\n")
+        or _BARE_HUNK.search(data) is not None
+    )
+
+
+def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Normalised:
+    """Return an ordinary patch for whatever ``data`` is; the same bytes where it fits as it is.
+
+    Args:
+        data: as it was given.
+        read: content of the tree that the patch is for.
+        options: how names are stripped and what else the engine is told.
+
+    Raises:
+        AmbiguousPatch: several readings fit, and give different trees.
+        PatchError: no reading fits; the error is that of the plainest one.
+    """
+    taken: list[str] = []
+    for name, unwrap in CERTAIN:
+        changed = unwrap(data)
+        if changed is not None:
+            data = changed
+            taken.append(name)
+    readings = [Normalised(data, tuple(taken))]
+    for name, unwrap in POSSIBLE:
+        for reading in tuple(readings):
+            changed = unwrap(reading.data)
+            if changed is not None:
+                readings.append(Normalised(changed, (*reading.steps, name)))
+    return _as_they_are(readings, read, options) or _repaired(readings, read, options)
+
+
+def _as_they_are(readings: list[Normalised], read: Reader, options: ApplyOptions) -> Normalised | None:
+    """Return the reading that fits without repair; None where there is none."""
+    fitting: list[tuple[Normalised, dict[bytes, State]]] = []
+    for reading in readings:
+        if _BARE_HUNK.search(reading.data):
+            continue  # The engine would pass over such a hunk as prose.
+        try:
+            fitting.append((reading, try_patch(reading.data, read, options)))
+        except PatchError:
+            # This reading does not fit; where none does, the error is raised again after the repair.
+            continue
+        if not reading.steps and not _is_returned(reading.data):
+            break  # As given it fits, and nothing about it says that it was changed on its way.
+    return _agreed(fitting)
+
+
+def _is_returned(data: bytes) -> bool:
+    return b"\r\n" in data[: data.find(b"\n") + 1]
+
+
+def _repaired(readings: list[Normalised], read: Reader, options: ApplyOptions) -> Normalised:
+    fitting: list[tuple[Normalised, dict[bytes, State]]] = []
+    refusals: list[PatchError] = []
+    for reading in readings:
+        try:
+            made = repair(reading.data, read, options)
+            states = try_patch(made.data, read, options)
+        except PatchError as refusal:
+            refusals.append(refusal)
+        else:
+            fitting.append((Normalised(made.data, (*reading.steps, *made.steps)), states))
+    chosen = _agreed(fitting)
+    if chosen is None:
+        # A text that could be read in several ways says more than one that could not be read.
+        raise next((refusal for refusal in refusals if isinstance(refusal, AmbiguousPatch)), refusals[0])
+    return chosen
+
+
+def _agreed(fitting: list[tuple[Normalised, dict[bytes, State]]]) -> Normalised | None:
+    """Return the plainest of the readings that fit, which must agree on the tree."""
+    if not fitting:
+        return None
+    chosen, states = fitting[0]
+    if any(other != states for _, other in fitting[1:]):
+        raise AmbiguousPatch(
+            "the patch",
+            [", ".join(reading.steps) or "as it is" for reading, _ in fitting],
+            "convert it to the one that is meant (dos2unix, iconv, …), and apply that",
+        )
+    return chosen

@@ -1,0 +1,75 @@
+"""What a patch is wrapped in on its way through mails, chats and web pages."""
+
+from __future__ import annotations
+
+import re
+
+_AT_MARGIN = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ )", re.MULTILINE)
+_QUOTED = re.compile(rb"^((?:> ?)+)(?:diff --git |--- \S|@@ )", re.MULTILINE)
+_INDENTED = re.compile(rb"^([ \t]+)(?:diff --git |--- \S|@@ )", re.MULTILINE)
+_FENCE = re.compile(rb"^(`{3,}|~{3,})[ \t]*([\w.+-]*)[ \t]*\r?$", re.MULTILINE)
+_STARTS = (b"diff --git ", b"--- ", b"@@")
+_ENTITY = re.compile(rb"&(?:lt|gt|amp|quot|apos|nbsp|#39|#x27|#x2[fF]|#34|#160);")
+_CHARACTER = {
+    b"&lt;": b"<", b"&gt;": b">", b"&amp;": b"&", b"&quot;": b'"', b"&apos;": b"'", b"&nbsp;": b" ",
+    b"&#39;": b"'", b"&#x27;": b"'", b"&#x2f;": b"/", b"&#x2F;": b"/", b"&#34;": b'"', b"&#160;": b" ",
+}  # fmt: skip
+
+
+def unquote_mail(data: bytes) -> bytes | None:
+    """Return the quoted lines of a reply without their ``> ``; None where no diff is quoted."""
+    match = None if _AT_MARGIN.search(data) else _QUOTED.search(data)
+    if match is None:
+        return None
+    prefix = match[1]
+    # A quoted mail puts the same before each line. The space after it may be lost where nothing follows.
+    return _without_prefix(data, prefix, prefix.rstrip(b" "))
+
+
+def dedent(data: bytes) -> bytes | None:
+    """Return the text without the indentation of its first diff; None where one is at the margin."""
+    match = None if _AT_MARGIN.search(data) else _INDENTED.search(data)
+    return None if match is None else _without_prefix(data, match[1], b"")
+
+
+def _without_prefix(data: bytes, prefix: bytes, empty: bytes) -> bytes:
+    """Return the lines that have the prefix, without it; any other line is left out, as prose."""
+    lines: list[bytes] = []
+    for line in data.split(b"\n"):
+        if line.startswith(prefix):
+            lines.append(line[len(prefix) :])
+        elif line.rstrip() == empty or (prefix.startswith(line.rstrip(b"\r")) and not line.strip()):
+            lines.append(b"")
+    return b"\n".join(lines) + (b"" if lines and not lines[-1] else b"\n")
+
+
+def open_fences(data: bytes) -> bytes | None:
+    """Return what stands in the Markdown fences that hold a diff, one after the other; None without any."""
+    inside: list[bytes] = []
+    opened: tuple[bytes, int] | None = None
+    for match in _FENCE.finditer(data):
+        if opened is None:
+            opened = match[1], match.end() + 1
+        elif not match[2] and match[1].startswith(opened[0]):
+            block = data[opened[1] : match.start()]
+            if block.startswith(_STARTS) or any(b"\n" + start in block for start in _STARTS):
+                inside.append(block)
+            opened = None
+    joined = b"".join(inside)
+    return joined if joined and joined != data else None
+
+
+def unescape_html(data: bytes) -> bytes | None:
+    """Return the text with the characters that HTML escapes; None where none is escaped."""
+    return _ENTITY.sub(lambda match: _CHARACTER[match[0]], data) if _ENTITY.search(data) else None
+
+
+def strip_returns(data: bytes) -> bytes | None:
+    """Return the text with LF where *every* line ends in CR LF, headers too; else None."""
+    newlines = data.count(b"\n")
+    return data.replace(b"\r\n", b"\n") if newlines and data.count(b"\r\n") == newlines else None
+
+
+def end_last_line(data: bytes) -> bytes | None:
+    """Return the text with the newline that its last line was cut off; None where it has one."""
+    return None if data.endswith(b"\n") or not data else data + b"\n"

@@ -1,0 +1,305 @@
+"""Patches of git's, damaged as mails, editors, shells and language models do it, and brought back.
+
+The oracle is ``git apply`` on the patch before the damage: a reading gives the same tree or none.
+"""
+
+from __future__ import annotations
+
+import html
+import random
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from patches.dialects.model import AmbiguousPatch
+from patches.dialects.normalisation import needs_normalising, normalise
+from patches.errors import PatchError
+
+if TYPE_CHECKING:
+    from patch_lab import Bench
+
+    from patches.dialects.model import Normalised
+
+Files = dict[bytes, bytes]
+Damage = Callable[[bytes, random.Random], bytes]
+
+INDENT = [b"", b"    ", b"        "]
+WORDS = [
+    b"return",
+    b"<p class='a'>",
+    b"a & b",
+    b"total",
+    b"if x > y:",
+    b"",
+    b"}",
+    b'say("hi")',
+    b"pass",
+    b"# ",
+]
+
+
+def _content(chance: random.Random, size: int = 60) -> bytes:
+    lines = [
+        chance.choice(INDENT) + chance.choice(WORDS) + b" %d" % chance.randrange(40)
+        if chance.random() < 0.8
+        else b""
+        for _ in range(size)
+    ]
+    return b"\n".join(lines) + chance.choice([b"\n", b"\n", b"\n", b""])
+
+
+def _edited(content: bytes, chance: random.Random) -> bytes:
+    lines = content.split(b"\n")
+    for number in range(chance.randint(1, 4)):
+        at = chance.randint(0, len(lines) - 1)
+        lines[at : at + chance.choice([0, 1, 2])] = [
+            chance.choice(INDENT) + b"edit%d <%d> & 'more'" % (number, n) for n in range(chance.randint(0, 3))
+        ]
+    return b"\n".join(lines)
+
+
+def _pair(seed: int) -> tuple[Files, Files]:
+    """Return two trees; the second adds, deletes and edits files of the first."""
+    chance = random.Random(seed)
+    names = [b"src/app.py", b"web/index.html", b"docs/read me.md"]
+    old = {name: _content(chance) for name in names}
+    new = {name: _edited(content, chance) for name, content in old.items()}
+    if chance.random() < 0.3:
+        new[b"src/new.py"] = _content(chance, 5)
+    if chance.random() < 0.2:
+        del new[b"docs/read me.md"]
+    return old, new
+
+
+def _utf16le(patch: bytes, _: random.Random) -> bytes:
+    return b"\xff\xfe" + patch.decode().encode("utf-16-le")
+
+
+def _utf16be_bare(patch: bytes, _: random.Random) -> bytes:
+    return patch.decode().encode("utf-16-be")
+
+
+def _powershell(patch: bytes, _: random.Random) -> bytes:
+    return b"\xff\xfe" + patch.replace(b"\n", b"\r\n").decode().encode("utf-16-le")
+
+
+def _mark(patch: bytes, _: random.Random) -> bytes:
+    return b"\xef\xbb\xbf" + patch
+
+
+def _fenced(patch: bytes, _: random.Random) -> bytes:
+    return b"Here is the change:\n\n```diff\n" + patch + b"```\n\n- It is small.\n- It works.\n"
+
+
+def _listed(patch: bytes, _: random.Random) -> bytes:
+    inner = b"".join(b"   " + line for line in patch.splitlines(keepends=True))
+    return b"1. First:\n\n   ```diff\n" + inner + b"   ```\n2. Then test it.\n"
+
+
+def _quoted(patch: bytes, chance: random.Random) -> bytes:
+    prefix = chance.choice([b"> ", b">> ", b"> > ", b">"])
+    lines = [(prefix + line).rstrip(b"\n") + b"\n" for line in patch.splitlines(keepends=True)]
+    return b"On Monday they wrote:\n" + b"".join(lines) + b"\nLooks good to me.\n"
+
+
+def _escaped(patch: bytes, _: random.Random) -> bytes:
+    return html.escape(patch.decode()).encode()
+
+
+def _crlf(patch: bytes, _: random.Random) -> bytes:
+    return patch.replace(b"\n", b"\r\n")
+
+
+def _trimmed_context(patch: bytes, _: random.Random) -> bytes:
+    return b"".join(
+        line.rstrip() + b"\n" if line.startswith(b" ") else line for line in patch.splitlines(keepends=True)
+    )
+
+
+def _tabbed_context(patch: bytes, _: random.Random) -> bytes:
+    return re.sub(rb"^     +", b" \t", patch, flags=re.MULTILINE)
+
+
+def _wrong_counts(patch: bytes, chance: random.Random) -> bytes:
+    def wreck(match: re.Match[bytes]) -> bytes:
+        return b"@@ -%s,%d +%s,%d @@" % (match[1], chance.randint(1, 30), match[2], chance.randint(1, 30))
+
+    return re.sub(rb"^@@ -(\d+)[,\d]* \+(\d+)[,\d]* @@", wreck, patch, flags=re.MULTILINE)
+
+
+def _no_numbers(patch: bytes, chance: random.Random) -> bytes:
+    head = chance.choice([b"@@ ... @@", b"@@", b"@@ def f():"])
+    return re.sub(rb"^@@ -[^@]+ @@[^\n]*", head, patch, flags=re.MULTILINE)
+
+
+def _cut_newline(patch: bytes, _: random.Random) -> bytes:
+    return patch.removesuffix(b"\n")
+
+
+def _no_prefix(patch: bytes, _: random.Random) -> bytes:
+    bare = re.sub(rb"^(---|\+\+\+) [ab]/", rb"\1 ", patch, flags=re.MULTILINE)
+    return re.sub(rb"^diff --git .*\n|^index .*\n", b"", bare, flags=re.MULTILINE)
+
+
+DAMAGES: dict[str, Damage] = {
+    "utf-16le": _utf16le,
+    "utf-16be": _utf16be_bare,
+    "powershell": _powershell,
+    "mark": _mark,
+    "fenced": _fenced,
+    "listed": _listed,
+    "quoted": _quoted,
+    "html": _escaped,
+    "crlf": _crlf,
+    "context trimmed": _trimmed_context,
+    "context tabbed": _tabbed_context,
+    "counts": _wrong_counts,
+    "no numbers": _no_numbers,
+    "newline cut": _cut_newline,
+    "no prefix": _no_prefix,
+}
+ALWAYS = {"utf-16le", "utf-16be", "mark", "fenced", "listed", "quoted", "newline cut"}
+"""What these do to a text can be taken back without a look at the tree."""
+INNER = ["html", "context trimmed", "counts", "no numbers", "newline cut", "crlf", "no prefix"]
+OUTER = ["utf-16le", "powershell", "mark", "fenced", "listed", "quoted", "crlf", "html"]
+
+
+def _outcome(bench: Bench, seed: int, *damages: str) -> bool:
+    """Damage a patch, normalise it, and hold it against git; True where a reading was accepted."""
+    old, new = _pair(seed)
+    chance = random.Random(seed)
+    base, wanted = bench.tree(old), bench.tree(new)
+    patch = bench.diff(base, wanted)
+    damaged = patch
+    for damage in damages:
+        damaged = DAMAGES[damage](damaged, chance)
+    try:
+        made = normalise(damaged, old.get)
+        tree = bench.apply(base, made.data).tree
+    except PatchError:
+        return False
+    assert tree == wanted, (made.steps, made.data.decode())
+    assert bench.git_apply(base, made.data) == wanted
+    return True
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_patch_gives_the_tree_of_the_whole_one_or_is_refused(bench: Bench, damage: str) -> None:
+    accepted = [_outcome(bench, seed, damage) for seed in range(8)]
+    assert all(accepted) if damage in ALWAYS else any(accepted)
+
+
+@pytest.mark.parametrize("outer", OUTER)
+def test_two_damages_give_the_same_tree_or_are_refused(bench: Bench, outer: str) -> None:
+    accepted = [_outcome(bench, 20 + n, inner, outer) for n, inner in enumerate(INNER) if inner != outer]
+    assert any(accepted)
+
+
+def test_a_patch_that_fits_comes_out_as_the_same_bytes(bench: Bench) -> None:
+    for seed in range(12):
+        old, new = _pair(seed)
+        patch = bench.diff(bench.tree(old), bench.tree(new), f"-U{seed % 6}")
+        if seed % 6:
+            assert normalise(patch, old.get).data == patch
+            assert normalise(patch, old.get).steps == ()
+        assert not needs_normalising(patch)
+
+
+def _normalise(patch: bytes, files: Files) -> Normalised:
+    return normalise(patch, files.get)
+
+
+def test_the_steps_name_what_was_done() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ ... @@\n one\n-two\n+2\n three\n"
+    made = _normalise(b"\xff\xfe" + patch.decode().encode("utf-16-le"), {b"f": b"zero\none\ntwo\nthree\n"})
+    assert made.steps == ("utf-16le", "recounted")
+    assert b"@@ -1,4 +1,4 @@\n zero\n one\n-two\n+2\n three\n" in made.data
+
+
+def test_a_hunk_that_fits_twice_is_refused_with_its_places() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ @@\n x\n-y\n+z\n"
+    with pytest.raises(AmbiguousPatch) as refusal:
+        _normalise(patch, {b"f": b"x\ny\nq\nx\ny\n"})
+    assert refusal.value.candidates == ("at line 1", "at line 4")
+
+
+def test_each_file_keeps_its_own_line_endings() -> None:
+    files = {b"dos": b"a\r\nb\r\nc\r\n", b"unix": b"a\nb\nc\n"}
+    hunk = b"@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
+    patch = b"".join(b"--- a/%s\n+++ b/%s\n%s" % (name, name, hunk) for name in files)
+    for given in (patch, patch.replace(b"\n", b"\r\n")):
+        made = _normalise(given, files)
+        assert b"-b\r\n+B\r\n" in made.data
+        assert b"-b\n+B\n" in made.data
+        assert "line endings" in made.steps
+
+
+def test_a_patch_that_changes_line_endings_stays_as_it_is() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\r\n-b\r\n+b\n"
+    assert _normalise(patch, {b"f": b"a\r\nb\r\n"}).steps == ()
+
+
+def test_what_may_have_been_a_change_of_line_endings_is_refused() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\n-b\n+b\n"
+    with pytest.raises(AmbiguousPatch, match="line endings"):
+        _normalise(patch, {b"f": b"a\r\nb\r\n"})
+
+
+def test_the_marker_of_a_last_line_that_is_only_context_may_be_lost() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+A\n b\n"
+    made = _normalise(patch, {b"f": b"a\nb"})
+    assert "final newline" in made.steps
+    assert made.data.endswith(b" b\n\\ No newline at end of file\n")
+
+
+def test_a_last_line_that_changes_without_its_marker_is_refused() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\n-b\n+B\n"
+    with pytest.raises(AmbiguousPatch, match="last line"):
+        _normalise(patch, {b"f": b"a\nb"})
+
+
+def test_names_without_prefix_are_taken_where_only_they_name_a_file() -> None:
+    patch = b"--- src/f\n+++ src/f\n@@ -1 +1 @@\n-a\n+b\n"
+    assert _normalise(patch, {b"src/f": b"a\n"}).steps == ("strip 0",)
+    with pytest.raises(AmbiguousPatch, match="name"):
+        _normalise(patch.replace(b"-a", b"-c"), {b"src/f": b"a\n", b"f": b"a\n"})
+
+
+def test_hunks_out_of_order_are_put_in_order() -> None:
+    lines = [b"line %d\n" % n for n in range(40)]
+    patch = (
+        b"--- a/f\n+++ b/f\n@@ @@\n line 30\n-line 31\n+new 31\n line 32\n"
+        b"@@ @@\n line 3\n-line 4\n+new 4\n line 5\n"
+    )
+    made = _normalise(patch, {b"f": b"".join(lines)})
+    assert "reordered" in made.steps
+    assert made.data.index(b"new 4") < made.data.index(b"new 31")
+
+
+def test_a_bare_hunk_beside_a_good_file_is_not_passed_over() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n--- a/g\n+++ b/g\n@@ @@\n-c\n+d\n"
+    assert needs_normalising(patch)
+    made = _normalise(patch, {b"f": b"a\n", b"g": b"c\n"})
+    assert b"+b\n" in made.data
+    assert b"+d\n" in made.data
+
+
+def test_entities_stay_where_the_file_has_them() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n x &lt; y\n-a\n+&amp;\n"
+    assert _normalise(patch, {b"f": b"x &lt; y\na\n"}).steps == ()
+    made = _normalise(patch, {b"f": b"x < y\na\n"})
+    assert made.steps == ("html",)
+    assert made.data.endswith(b"+&\n")
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [b"@@ @@\n-x\n+y\n", b" x\n", b"> ", b"```\n", b"&lt;", b"-- \n1.0\n", b"--- a/f\n+++ b/f\n@@\n-x\n"],
+)
+def test_only_our_own_errors_come_from_a_hostile_text(unit: bytes) -> None:
+    head = b"--- a/f\n+++ b/f\n@@ @@\n"
+    for text in (unit * 20_000, head + unit * 20_000):
+        with pytest.raises(PatchError):
+            _normalise(text, {b"f": b"x\n" * 50_000})
