@@ -54,7 +54,7 @@ def cut_images(lines: list[bytes], marks: bytes, old_count: int, new_count: int)
         if ends is None:
             return None
         old_end, new_end = ends
-        lines = [line for line in lines if line[0] != _BACKSLASH]
+        lines = [line for line in lines if not line.startswith(b"\\")]
         marks = marks.replace(b"\\", b"")
     added, removed, context = marks.count(b"+"), marks.count(b"-"), marks.count(b" ")
     if (
