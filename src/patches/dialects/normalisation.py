@@ -34,11 +34,11 @@ CERTAIN: tuple[Step, ...] = (
     ("byte order mark", drop_mark),
     ("quoted mail", unquote_mail),
     ("indentation", dedent),
+    ("final newline", end_last_line),
 )
 """Done wherever they find something: no patch looks like that by itself."""
 
 POSSIBLE: tuple[Step, ...] = (
-    ("final newline", end_last_line),
     ("fences", open_fences),
     ("html", unescape_html),
     ("crlf", strip_returns),

@@ -6,13 +6,14 @@ is accepted only where one place and one result are possible.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from patches.dialects.loose import LooseHunk, LooseLine, Section, read_sections
 from patches.dialects.model import AmbiguousPatch, Normalised
 from patches.dialects.placing import LEVELS, Place, Placer
 from patches.dialects.rendering import Edit, render_hunks
-from patches.dialects.targets import Target, find_target
+from patches.dialects.targets import Target, find_target, names_are_bare
 from patches.dialects.trial import State, try_patch
 from patches.errors import EmptyPatch, PatchError, PatchSyntaxError, show_path
 from patches.fitting import split_lines
@@ -39,27 +40,44 @@ def repair(data: bytes, read: Reader, options: ApplyOptions) -> Normalised:
     def read_now(path: bytes) -> bytes | None:
         return states[path][0] if path in states else read(path)
 
-    targets = [find_target(section.header, read) for section in sections]
-    bare_names = any(target is not None and target.stripped_none for target in targets)
+    bare_names = any(names_are_bare(section.header, read) for section in sections)
+    repeats: Counter[bytes] = Counter()
     pieces: list[bytes] = []
     steps: dict[str, None] = {}
     for section in sections:
         piece, done = _repaired(section, read_now, options, bare_names=bare_names)
+        if done:
+            _count_repeats(section, repeats)
         states.update(try_patch(piece, read_now, options))
         pieces.append(piece)
         steps.update(dict.fromkeys(done))
     return Normalised(b"".join(pieces), tuple(steps))
 
 
+def _count_repeats(section: Section, repeats: Counter[bytes]) -> None:
+    """Refuse a file that is written anew over and over: each time costs as much as the file is large."""
+    name = b"".join(line for line in section.header if line.startswith(b"+++ "))
+    repeats[name] += 1
+    if repeats[name] > _MOST_REPEATS:
+        raise PatchSyntaxError(
+            section.hunks[0].at_line, f"more than {_MOST_REPEATS} diffs of one file have to be repaired"
+        )
+
+
+_MOST_REPEATS = 64
+
+
 def _repaired(
     section: Section, read: Reader, options: ApplyOptions, *, bare_names: bool
 ) -> tuple[bytes, list[str]]:
-    target = find_target(section.header, read, bare_names=bare_names) if section.hunks else None
     refusal = _refusal(section, read, options)
-    if refusal is None and not (target is not None and target.stripped_none):
+    if refusal is None and not bare_names:
         return section.raw, []
-    if target is None:
-        raise refusal or EmptyPatch
+    target = find_target(section.header, read, bare_names=bare_names) if section.hunks else None
+    if target is None or (refusal is None and not target.stripped_none):
+        if refusal is not None:
+            raise refusal
+        return section.raw, []
     old = [] if target.adds else split_lines(read(target.path) or b"")
     steps = ["strip 0"] if target.stripped_none else []
     edits = _Rewriting(target, old, section.hunks, steps).edits()

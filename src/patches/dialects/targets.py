@@ -66,6 +66,15 @@ def find_target(header: Sequence[bytes], read: Reader, *, bare_names: bool = Fal
     return Target(path, made, adds, deletes, stripped_none=path != prefixed)
 
 
+def names_are_bare(header: Sequence[bytes], read: Reader) -> bool:
+    """Tell whether a header names a file of the tree, and does so only if nothing is stripped."""
+    names = _names(header)
+    if names is None:
+        return False
+    prefixed, bare = (stripped_name(names[0], count, stop_at_tab=True) for count in (1, 0))
+    return bare is not None and read(bare) is not None and (prefixed is None or read(prefixed) is None)
+
+
 def _names(header: Sequence[bytes]) -> tuple[bytes, bytes, bool] | None:
     """Return the texts of the ``---`` and ``+++`` lines, and whether the header is Git's."""
     git = bool(header) and header[0].startswith(b"diff --git ")

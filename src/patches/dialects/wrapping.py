@@ -65,11 +65,23 @@ def unescape_html(data: bytes) -> bytes | None:
 
 
 def strip_returns(data: bytes) -> bytes | None:
-    """Return the text with LF where *every* line ends in CR LF, headers too; else None."""
-    newlines = data.count(b"\n")
-    return data.replace(b"\r\n", b"\n") if newlines and data.count(b"\r\n") == newlines else None
+    """Return the text with LF where *every* line ends in CR LF, headers too; else None.
+
+    A text that was converted twice has two carriage returns, and both are stripped.
+    """
+    stripped = data
+    while b"\r\n" in stripped and _all_return(stripped):
+        stripped = stripped.replace(b"\r\n", b"\n")
+    return None if stripped is data else stripped
+
+
+def _all_return(data: bytes) -> bool:
+    return all(not line or line.endswith(b"\r") for line in data.split(b"\n"))
 
 
 def end_last_line(data: bytes) -> bytes | None:
-    """Return the text with the newline that its last line was cut off; None where it has one."""
-    return None if data.endswith(b"\n") or not data else data + b"\n"
+    """Return the text with the newline that a hunk's last line lost; None where it lost none."""
+    last = data.rfind(b"\n") + 1
+    if not data.startswith((b" ", b"+", b"-", b"\\"), last):
+        return None
+    return data + (b"\r\n" if data[:last].endswith(b"\r\n") else b"\n")
