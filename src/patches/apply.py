@@ -8,6 +8,8 @@ from patches.options import DEFAULTS, ApplyOptions
 from patches.plan import plan_patch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from patches.model import Entry, FileChange, Patch
     from patches.plan import Rules
     from patches.tree import Tree
@@ -32,10 +34,15 @@ def apply_patch(
             the tree is unchanged.
     """
     changes = plan_patch(tree, patch, options, rules=rules)
+    apply_changes(tree, changes)
+    return changes
+
+
+def apply_changes(tree: Tree, changes: Iterable[FileChange]) -> None:
+    """Bring ``tree`` from the state that ``changes`` were planned for to the one that they lead to."""
     updates: dict[bytes, Entry | None] = {}
     for change in changes:
         if change.operation == "rename" and change.old_path is not None:
             updates[change.old_path] = None
         updates[change.path] = change.new
     tree.update(updates)
-    return changes

@@ -6,6 +6,7 @@ quotes them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from patches.explanation import Explanation
     from patches.model import Hunk
+    from patches.threeway import Conflict
 
 
 def show_path(path: bytes) -> str:
@@ -32,6 +34,7 @@ def show_path(path: bytes) -> str:
 
 _SHOWN_PLACES = 8
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
+_SHOWN_REGIONS = 8
 
 
 class PatchError(Exception):
@@ -202,3 +205,25 @@ class MissingObject(PatchError):
     def __init__(self, oid: bytes) -> None:
         super().__init__(f"object {oid.hex()} is not in the repository")
         self.oid = oid
+
+
+class MergeConflict(PatchError):
+    """A three-way merge leaves files on which both sides disagree. Nothing was applied."""
+
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        count = "1 file is" if len(conflicts) == 1 else f"{len(conflicts)} files are"
+        where = "".join(f"\n  {show_path(each.path)}: {_show_regions(each)}" for each in conflicts)
+        super().__init__(f"{count} in conflict, and nothing was applied{where}")
+        self.conflicts = tuple(conflicts)
+
+
+class UnmarkableConflict(MergeConflict):
+    """Of the files in conflict, some can hold no markers: binary files, symlinks. ``conflicts`` are those."""
+
+
+def _show_regions(conflict: Conflict) -> str:
+    if not conflict.regions:
+        return "its content takes no markers"
+    spans = [f"{region.first}-{region.last}" for region in conflict.regions[:_SHOWN_REGIONS]]
+    more = len(conflict.regions) - len(spans)
+    return f"lines {', '.join(spans)}{f' and {more} more' if more else ''} of the merged file"

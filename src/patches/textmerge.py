@@ -9,6 +9,7 @@ See: ``git-merge-file(1)``; "Defining a custom merge driver" and ``merge`` in ``
 from __future__ import annotations
 
 import importlib
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -34,6 +35,7 @@ _LARGEST = 1023 << 20  # Git's line merge takes no larger content.
 _FAVORS: dict[Favor | None, int] = {None: 0, "ours": 1, "theirs": 2, "union": 3}
 _STYLES: dict[ConflictStyle, int] = {"merge": 1, "diff3": 2, "zdiff3": 256}
 _BLOB = 3
+_BEGIN = re.compile(rb"^(<+) ours\r?$", re.MULTILINE)
 
 
 class Region(NamedTuple):
@@ -94,27 +96,27 @@ def merge_contents(
     return MergedContent(merged.data[len(line) :], merged.conflicted)
 
 
-def conflict_regions(data: bytes, marker_size: int = MARKER_SIZE) -> tuple[Region, ...]:
+def conflict_regions(data: bytes) -> tuple[Region, ...]:
     """Return where the markers of conflicts stand in ``data``, in order.
 
-    Only a whole region counts: a begin, a middle and an end marker, with the labels ``ours`` and
-    ``theirs`` that `merge_contents` writes.
+    Only a whole region counts: a begin, a middle and an end marker of one size, with the labels
+    ``ours`` and ``theirs`` that `merge_contents` writes.
     """
-    begin, middle, end = (bytes([mark]) * marker_size for mark in b"<=>")
-    return tuple(_regions(data, (begin + b" ours", middle, end + b" theirs")))
+    return tuple(_regions(data)) if _BEGIN.search(data) else ()
 
 
-def _regions(data: bytes, markers: tuple[bytes, bytes, bytes]) -> Iterator[Region]:
-    first, awaited = 0, 0
+def _regions(data: bytes) -> Iterator[Region]:
+    first, awaited = 0, list[bytes]()
     for number, line in enumerate(data.split(b"\n"), 1):
         text = line.removesuffix(b"\r")
-        if text == markers[0]:
-            first, awaited = number, 1
-        elif awaited and text == markers[awaited]:
-            awaited += 1
-            if awaited == len(markers):
+        begin = _BEGIN.fullmatch(text)
+        if begin:
+            size = len(begin[1])
+            first, awaited = number, [b">" * size + b" theirs", b"=" * size]
+        elif awaited and text == awaited[-1]:
+            awaited.pop()
+            if not awaited:
                 yield Region(first, number)
-                awaited = 0
 
 
 def _is_binary(data: bytes) -> bool:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from msgspec import Struct
 
-from patches.errors import FileRefused
+from patches.apply import apply_changes
+from patches.errors import FileRefused, MergeConflict, UnmarkableConflict
 from patches.model import MODE_SYMLINK, FileChange, FilePatch, Oid, Patch
 from patches.options import Favor
 from patches.plan import plan_patch
@@ -115,6 +116,32 @@ def plan_threeway(tree: Tree, patch: Patch, merge: ThreewayMerge | None = None) 
     return ThreewayPlan(changes, merge.keep_conflicts(), tuple(merge.attempts))
 
 
+def apply_threeway(
+    tree: Tree, patch: Patch, merge: ThreewayMerge | None = None, *, keep: bool = False
+) -> ThreewayPlan:
+    """Apply ``patch`` to ``tree``, merging every file that can be, wholly or not at all.
+
+    Args:
+        tree: What it is applied to.
+        patch: What is applied.
+        merge: How contents are merged.
+        keep: Let the files in conflict have their marked regions in them.
+
+    Raises:
+        MergeConflict: a file is in conflict, and ``keep`` is not asked for; the tree is unchanged.
+        UnmarkableConflict: ``keep`` is, and the file can hold no markers; likewise.
+        PatchError: as ``plan_threeway``; likewise.
+    """
+    plan = plan_threeway(tree, patch, merge)
+    if plan.conflicts and not keep:
+        raise MergeConflict(plan.conflicts)
+    unmarked = [conflict for conflict in plan.conflicts if not conflict.regions]
+    if unmarked:
+        raise UnmarkableConflict(unmarked)
+    apply_changes(tree, plan.changes)
+    return plan
+
+
 class ThreewayMerge:
     """Merges the parts of one patch, and keeps what it tried (`patches.plan.ContentMerge`).
 
@@ -183,7 +210,7 @@ class ThreewayMerge:
         )
         if not merged.conflicted:
             return "clean", merged.data
-        regions = () if merged.binary else conflict_regions(merged.data, way.marker_size)
+        regions = () if merged.binary else conflict_regions(merged.data)
         known = None if file.operation == "add" else base
         self._conflicts[path] = _Disagreement(mode, known, ours, theirs, regions)
         return "conflict", merged.data

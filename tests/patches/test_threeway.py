@@ -12,9 +12,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from merge_lab import Files, MergeLab
 
-from patches.errors import AlreadyExists, HunkMismatch, MissingFile, WrongMode
+from patches.errors import (
+    AlreadyExists,
+    HunkMismatch,
+    MergeConflict,
+    MissingFile,
+    UnmarkableConflict,
+    WrongMode,
+)
 from patches.model import MODE_EXECUTABLE, MODE_SYMLINK
+from patches.objects import Objects
+from patches.parse import parse_patch
 from patches.textmerge import Region, conflict_regions, merge_contents
+from patches.threeway import apply_threeway
+from patches.tree import Tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -315,3 +326,31 @@ def test_only_whole_regions_of_our_own_labels_are_conflicts():
     assert conflict_regions(heading + region + b"x\n" + region) == (Region(3, 7), Region(9, 13))
     assert conflict_regions(b"<<<<<<< HEAD\na\n=======\nb\n>>>>>>> theirs\n") == ()
     assert conflict_regions(b"<<<<<<< ours\na\n=======\nb\n") == ()
+    assert conflict_regions(b"<<<<<<<< ours\na\n=======\nb\n>>>>>>>> theirs\n") == ()
+
+
+# Applied to a tree
+
+
+def test_one_conflict_among_several_files_changes_nothing(lab: MergeLab):
+    """The error names every file in conflict with its lines."""
+    base, ours, theirs = CLASH
+    patch = parse_patch(lab.diff(base, theirs))
+    tree = Tree(Objects(lab.repository), lab.tree(ours))
+    with pytest.raises(MergeConflict, match=r"1 file is in conflict.*\n  one: lines 5-11 of the merged file"):
+        apply_threeway(tree, patch)
+    assert tree.write() == lab.tree(ours)
+    assert [conflict.path for conflict in apply_threeway(tree, patch, keep=True).conflicts] == [b"one"]
+    entry = tree.entry(b"one")
+    assert entry is not None
+    assert conflict_regions(tree.objects.read_blob(entry.oid)) == (Region(5, 11),)
+
+
+def test_a_conflict_that_takes_no_markers_cannot_be_kept(lab: MergeLab):
+    """It would be a file that looks finished."""
+    states: list[Files] = [{"bin": b"\0" + word, "x": BASE} for word in (b"one", b"two", b"three")]
+    base, ours, theirs = states
+    tree = Tree(Objects(lab.repository), lab.tree(ours))
+    with pytest.raises(UnmarkableConflict, match="bin: its content takes no markers"):
+        apply_threeway(tree, parse_patch(lab.diff(base, theirs, "--binary")), keep=True)
+    assert tree.write() == lab.tree(ours)
