@@ -247,6 +247,17 @@ class NotCandidate(LedgerError):
         super().__init__(f"the work tree is not the candidate {tree[:12]}: {shown}")
 
 
+class UnresolvedConflicts(LedgerError):
+    """Files of the candidate hold the markers of a merge whose conflicts were kept. Nothing was measured."""
+
+    hint = "edit them and take that in with `ledger record`, or take the patch away with `ledger undo`"
+
+    def __init__(self, run: str, found: Sequence[tuple[str, int]]) -> None:
+        self.run, self.found = run, tuple(found)
+        where = "".join(f"\n  {path}: line {line}" for path, line in self.found)
+        super().__init__(f"no gate measures {run} with unresolved conflicts{where}")
+
+
 class UnknownName(LedgerError):
     """A gate, profile or phase of this name does not exist. Nothing was done."""
 

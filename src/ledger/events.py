@@ -104,7 +104,8 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     ``source`` is the file name it came from, "-" for standard input; ``note`` a body. ``of`` is the
     version of the event whose patch this is, taken again; ``configures`` are those of its paths that
     configure the gates themselves. ``secrets`` says what kinds of secrets it adds and where, which somebody
-    allowed; it is left out where there are none.
+    allowed; it is left out where there are none. ``conflicts`` are those of its paths that a three-way merge
+    left in conflict, with the markers in them; left out where there are none.
     """
 
     cause: Cause
@@ -119,6 +120,7 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     of: int | None = None
     configures: tuple[WirePath, ...] = ()
     secrets: tuple[str, ...] | UnsetType = UNSET
+    conflicts: tuple[WirePath, ...] | UnsetType = UNSET
 
 
 class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):

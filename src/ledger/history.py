@@ -32,6 +32,7 @@ from ledger.events import (
     UnknownEvent,
     tree_after,
 )
+from ledger.filerecords import changes_paths
 from ledger.gates.judge import judge
 from ledger.measurements import Verdict
 from ledger.policies import Policy, Rule
@@ -127,6 +128,18 @@ class History:
         """The live patches that touch the gates' own configuration."""
         live = {at.v for at in self.live}
         return [patch for v, patch in self.patches.items() if v in live and patch.configures]
+
+    @property
+    def touched_in_conflict(self) -> frozenset[bytes]:
+        """Every path that a live patch touches, where some patch of the run came with conflicts.
+
+        A conflict goes where its file is moved, and comes back where an old state is taken up again: so it is
+        looked for in all of them, once there was one.
+        """
+        if not any(patch.conflicts for patch in self.patches.values()):
+            return frozenset()
+        live = [self.patches[at.v] for at in self.live if at.v in self.patches]
+        return frozenset(path for patch in live for path in changes_paths(patch.files))
 
     def by_hand(self, v: int) -> bool:
         """Tell whether a patch holds edits made by hand, also where a rebase has brought them along."""

@@ -77,6 +77,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.NothingToRedact, NOT_APPLIED),
         (errors.OnlyCandidate, PROTECTED),
         (errors.NotFinal, REJECTED),
+        (errors.UnresolvedConflicts, REJECTED),
         (errors.UnknownReference, NOT_APPLIED),
         (errors.NoLedger, NOT_APPLIED),
         (errors.NothingToCommit, NOT_APPLIED),

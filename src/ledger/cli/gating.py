@@ -99,16 +99,17 @@ def gate(style: str, each: bool, names: tuple[str, ...], **choices: Any) -> None
         progress.clear()
     if gated is None:
         report_trials(trials, style)
-        end_with([trial.gated for trial in trials if trial.gated is not None])
+        gated_trials = [trial.gated for trial in trials if trial.gated is not None]
+        end_with(gated_trials, unresolved=trials[-1].in_conflict)
     else:
         report_gated(gated, style)
         end_with([gated])
 
 
-def end_with(rounds: Sequence[Gated]) -> None:
-    """End with the exit code of the gravest outcome."""
+def end_with(rounds: Sequence[Gated], *, unresolved: bool = False) -> None:
+    """End with the exit code of the gravest outcome; ``unresolved`` conflicts are as a strict gate's no."""
     code = DONE
-    if any(gated.rejected for gated in rounds):
+    if unresolved or any(gated.rejected for gated in rounds):
         code = REJECTED
     elif any(gated.inconclusive for gated in rounds):
         code = INCONCLUSIVE
@@ -182,12 +183,13 @@ def report_trials(trials: Sequence[Trial], style: str) -> None:
     rows: list[tuple[object, ...]] = []
     for trial in trials:
         gated = trial.gated
+        event = "" if trial.applied is None else trial.applied.event
         if gated is None:
-            rows.append((trial.of, "refused", "", trial.refused.partition("\n")[0]))
+            outcome = "in conflict" if trial.in_conflict else "refused"
+            rows.append((trial.of, outcome, event, trial.refused.partition("\n")[0]))
             continue
         failed = [result for result in gated.results if result.verdict != "pass"]
         outcome = "accepted" if gated.accepted else "rolled back" if gated.rolled_back else "candidate"
-        event = "" if trial.applied is None else trial.applied.event
         rows.append((trial.of, outcome, event, "; ".join(f"{r.gate} {r.verdict}" for r in failed)))
     write_rows(("patch", "outcome", "taken_as", "why"), rows, style)
     for note in dict.fromkeys(note for trial in trials if trial.gated for note in trial.gated.notes):

@@ -20,6 +20,7 @@ from ledger.history import History, StateAt
 from ledger.isolation import isolated, list_visible
 from ledger.measurements import Verdict
 from ledger.operations import policy as policies
+from ledger.operations.conflicts import check_resolved
 from ledger.operations.measuring import Crew, Measurement, Site
 from ledger.operations.notes import notes_on
 from ledger.operations.recording import measured_event, ticket_events
@@ -68,6 +69,7 @@ def gate(workspace: Workspace, options: GateOptions, progress: Progress) -> Gate
     Raises:
         NotCandidate: The work tree is not the candidate, and ``isolated`` was not asked for. Nothing
             was measured.
+        UnresolvedConflicts: A file holds the markers of a conflict that was kept. Nothing was measured.
         UnknownName: There is no such gate or profile.
         NoRun, HeadMoved, Busy: As for every writing command.
         SetupFailed, GitFailed: The isolated work tree could not be made. Nothing was measured.
@@ -159,6 +161,7 @@ def _prepare(workspace: Workspace, options: GateOptions) -> _Round:
                 raise NotCandidate(log.head.run, log.head.tree, [show_path(each.path) for each in drift])
         ensure_written(workspace, log)
         history = workspace.history(log)
+        check_resolved(workspace, log.head.run, history)
         if history.policy_set is None:
             # A run of an earlier version: the configuration decides from here on.
             configuration = configuration_of(workspace.repository)

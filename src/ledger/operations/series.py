@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
-from ledger.errors import LedgerError, NotCandidate
+from ledger.errors import LedgerError, NotCandidate, UnresolvedConflicts
 from ledger.events import PatchApplied
 from ledger.operations.gating import GateOptions, Progress, check_names, gate
 from ledger.operations.outcome import Applied
@@ -19,7 +19,8 @@ from patches.errors import MissingObject, PatchError, show_path
 class Trial(Struct, frozen=True, kw_only=True):
     """One patch of a series: where it came from, what applying it did, and what its gates came to.
 
-    ``refused`` says why it does not apply any more; then there is neither ``applied`` nor ``gated``.
+    ``refused`` says why it does not apply any more, and then there is neither ``applied`` nor ``gated``; or
+    why no gate could measure it: the conflicts that it came with are unresolved.
     """
 
     of: str
@@ -27,13 +28,19 @@ class Trial(Struct, frozen=True, kw_only=True):
     gated: Gated | None = None
     refused: str = ""
 
+    @property
+    def in_conflict(self) -> bool:
+        """Whether it is applied, and unresolved conflicts kept the gates from it."""
+        return self.applied is not None and self.gated is None
+
 
 def gate_each(workspace: Workspace, options: GateOptions, progress: Progress) -> list[Trial]:
     """Measure every patch past the accepted state by itself, on what survives of those before it.
 
     All of them are rolled back in one event; then each is taken again as a new event, and measured. A
     strict failure rolls that one back. A patch that does not apply without one that was rejected is
-    refused. Where this is killed, what was not taken again stays in the log: `ledger apply --again`.
+    refused, and one with unresolved conflicts is measured together with those that resolve them. Where
+    this is killed, what was not taken again stays in the log: `ledger apply --again`.
 
     Raises:
         NoRun: No run is open.
@@ -82,4 +89,7 @@ def _try(workspace: Workspace, patch: PatchApplied, options: GateOptions, progre
         raise
     except PatchError as error:
         return Trial(of=patch.reference, refused=str(error))
-    return Trial(of=patch.reference, applied=applied, gated=gate(workspace, options, progress))
+    try:
+        return Trial(of=patch.reference, applied=applied, gated=gate(workspace, options, progress))
+    except UnresolvedConflicts as error:
+        return Trial(of=patch.reference, applied=applied, refused=str(error))
