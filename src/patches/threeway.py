@@ -18,7 +18,7 @@ from msgspec import Struct
 from patches.apply import apply_changes
 from patches.errors import FileRefused, MergeConflict, UnmarkableConflict
 from patches.model import MODE_SYMLINK, FileChange, FilePatch, Oid, Patch
-from patches.options import Favor
+from patches.options import DEFAULTS, ApplyOptions, Favor
 from patches.plan import plan_patch
 from patches.textmerge import (
     MARKER_SIZE,
@@ -95,7 +95,9 @@ class ThreewayPlan(Struct, frozen=True, gc=False):
     attempts: tuple[Attempt, ...]
 
 
-def plan_threeway(tree: Tree, patch: Patch, merge: ThreewayMerge | None = None) -> ThreewayPlan:
+def plan_threeway(
+    tree: Tree, patch: Patch, options: ApplyOptions = DEFAULTS, merge: ThreewayMerge | None = None
+) -> ThreewayPlan:
     """Return what ``patch`` does to each path of ``tree``, merging every file that can be.
 
     A file that cannot be merged is left to its hunks, as ``plan_patch`` puts them. The tree is
@@ -104,6 +106,7 @@ def plan_threeway(tree: Tree, patch: Patch, merge: ThreewayMerge | None = None) 
     Args:
         tree: What it is applied to: "ours".
         patch: What is applied: its result on what it was made from is "theirs".
+        options: How its hunks are put in their places.
         merge: How contents are merged. It notes its attempts, also those of a patch that is
             refused afterwards.
 
@@ -112,18 +115,24 @@ def plan_threeway(tree: Tree, patch: Patch, merge: ThreewayMerge | None = None) 
             contents can solve: a file that is gone, one that is of another type.
     """
     merge = merge or ThreewayMerge(tree.objects)
-    changes = plan_patch(tree, patch, merge=merge)
+    changes = plan_patch(tree, patch, options, merge=merge)
     return ThreewayPlan(changes, merge.keep_conflicts(), tuple(merge.attempts))
 
 
 def apply_threeway(
-    tree: Tree, patch: Patch, merge: ThreewayMerge | None = None, *, keep: bool = False
+    tree: Tree,
+    patch: Patch,
+    options: ApplyOptions = DEFAULTS,
+    merge: ThreewayMerge | None = None,
+    *,
+    keep: bool = False,
 ) -> ThreewayPlan:
     """Apply ``patch`` to ``tree``, merging every file that can be, wholly or not at all.
 
     Args:
         tree: What it is applied to.
         patch: What is applied.
+        options: How its hunks are put in their places.
         merge: How contents are merged.
         keep: Let the files in conflict have their marked regions in them.
 
@@ -132,7 +141,7 @@ def apply_threeway(
         UnmarkableConflict: ``keep`` is, and the file can hold no markers; likewise.
         PatchError: as ``plan_threeway``; likewise.
     """
-    plan = plan_threeway(tree, patch, merge)
+    plan = plan_threeway(tree, patch, options, merge)
     if plan.conflicts and not keep:
         raise MergeConflict(plan.conflicts)
     unmarked = [conflict for conflict in plan.conflicts if not conflict.regions]

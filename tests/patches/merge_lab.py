@@ -104,7 +104,7 @@ class MergeLab:
         before = tree.write()
         options = read_merge_options(self.repository, favor)
         merge = ThreewayMerge(objects, options, path_merges(self.repository))
-        plan = plan_threeway(tree, parse_patch(patch), merge)
+        plan = plan_threeway(tree, parse_patch(patch), merge=merge)
         assert tree.write() == before, "planning changed the tree"
         entries = dict(tree.entries())
         for change in plan.changes:
