@@ -11,6 +11,7 @@ from ledger.gates.documents import InvalidConfiguration
 from ledger.gates.weakening import Change, list_changes, list_weakenings
 from ledger.heads import RunHead
 from ledger.history import History, StateAt
+from ledger.operations.conflicts import conflict_notes
 from ledger.operations.exporting import list_unexported
 from ledger.operations.notes import notes_on
 from ledger.repository import Repository
@@ -85,7 +86,7 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         seen,
         pending=workspace.pending(),
         accepted=history.accepted if history.is_accepted(history.accepted.tree) else None,
-        notes=notes_on(history),
+        notes=(*conflict_notes(repository, history), *notes_on(history)),
         tickets=tuple(sorted(history.tickets)),
         questions=tuple(event.reference for event in history.questions.values()),
         configuration=_compare_configuration(repository, history),
