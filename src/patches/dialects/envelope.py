@@ -1,0 +1,233 @@
+"""The envelope in which language models hand over changes: ``*** Begin Patch`` … ``*** End Patch``.
+
+Its hunks have no line numbers: they are sought by content. Where that is in several places, the
+``@@`` lines above a hunk say below which line it is meant; what is still in doubt is refused.
+"""
+
+from __future__ import annotations
+
+import re
+
+from patches.dialects.gitdiff import (
+    FileEdit,
+    UnplacedText,
+    end_as_file,
+    exact,
+    find_lines,
+    render_file,
+    split_lines,
+    without_end,
+)
+from patches.dialects.model import AmbiguousPatch, Reader
+from patches.dialects.rendering import Edit
+from patches.errors import (
+    AlreadyExists,
+    MissingFile,
+    OverlappingParts,
+    PatchSyntaxError,
+    UnsafePath,
+    show_path,
+)
+
+_BEGIN = re.compile(rb"^[ \t]*\*\*\* Begin Patch[ \t]*\r?\n", re.MULTILINE)
+_END = re.compile(rb"^[ \t]*\*\*\* End Patch[ \t]*\r?$", re.MULTILINE)
+_OPERATION = re.compile(rb"\*\*\* (Add|Update|Delete) File: (.+?)[ \t]*$")
+_MOVE = re.compile(rb"\*\*\* Move to: (.+?)[ \t]*$")
+_END_OF_FILE = b"*** End of File"
+
+
+def read_envelope(data: bytes, read: Reader) -> bytes | None:
+    """Return the envelope's changes as an ordinary Git patch; None where the text holds no envelope.
+
+    Args:
+        data: the envelope, whatever stands before and after it (a shell's here-document, prose).
+        read: content of the tree that it is for.
+
+    Raises:
+        AmbiguousPatch: a hunk fits several places.
+        UnplacedText: a hunk fits nowhere.
+        FileRefused: a path leads outside, exists where it must not, or is missing.
+        PatchSyntaxError: the envelope is damaged.
+    """
+    begin = _BEGIN.search(data)
+    if begin is None:
+        return None
+    end = _END.search(data, begin.end())
+    first = data.count(b"\n", 0, begin.end()) + 1
+    if end is None:
+        raise PatchSyntaxError(first, "the envelope is cut off: it has no *** End Patch")
+    text = data[begin.end() : end.start()].removesuffix(b"\n")
+    return b"".join(render_file(file) for file in _Envelope(text, first, read).files())
+
+
+class _Envelope:
+    """One pass over the lines between begin and end."""
+
+    def __init__(self, text: bytes, first: int, read: Reader) -> None:
+        self._lines = [line.removesuffix(b"\r") for line in text.split(b"\n")] if text else []
+        self._first = first
+        self._read = read
+        self._at = 0
+
+    def files(self) -> list[FileEdit]:
+        files: list[FileEdit] = []
+        seen: set[bytes] = set()
+        while self._at < len(self._lines):
+            if not self._lines[self._at].strip():
+                self._at += 1
+                continue
+            file = self._file()
+            for path in {file.old, file.new} - {None}:
+                if path in seen:
+                    raise OverlappingParts(path or b"", "several parts of the envelope change it")
+                seen.add(path or b"")
+            files.append(file)
+        return files
+
+    def _file(self) -> FileEdit:
+        match = _OPERATION.match(self._lines[self._at])
+        if match is None:
+            raise self._damaged("expected *** Add File:, *** Update File: or *** Delete File:")
+        path = checked_path(match[2])
+        self._at += 1
+        content = self._read(path)
+        if match[1] == b"Add":
+            if content is not None:
+                raise AlreadyExists(path)
+            added = tuple(line[1:] + b"\n" for line in self._body(b"+"))
+            return FileEdit(None, path, b"", (Edit(0, 0, added),) if added else ())
+        if content is None:
+            raise MissingFile(path)
+        if match[1] == b"Delete":
+            count = len(split_lines(content))
+            return FileEdit(path, None, content, (Edit(0, count, ()),) if count else ())
+        return self._update(path, content)
+
+    def _update(self, path: bytes, content: bytes) -> FileEdit:
+        target = path
+        move = _MOVE.match(self._lines[self._at]) if self._at < len(self._lines) else None
+        if move is not None:
+            self._at += 1
+            target = checked_path(move[1])
+            if target != path and self._read(target) is not None:
+                raise AlreadyExists(target)
+        lines = split_lines(content)
+        edits: list[Edit] = []
+        while self._at < len(self._lines) and not _OPERATION.match(self._lines[self._at]):
+            edits += self._hunk(path, lines, edits[-1].stop if edits else 0)
+        if not edits and target == path:
+            raise self._damaged(f"nothing is changed in {show_path(path)}")
+        return FileEdit(path, target, content, end_as_file(lines, edits))
+
+    def _hunk(self, path: bytes, lines: list[bytes], start: int) -> list[Edit]:
+        at_line = self._first + self._at
+        seek: list[bytes] = []
+        while self._at < len(self._lines) and self._lines[self._at].startswith(b"@@"):
+            head = self._lines[self._at][2:].strip().removesuffix(b"@@").strip()
+            seek += [head] if head else []
+            self._at += 1
+        body = [line or b" " for line in self._body(b" +-", empty=True)]
+        at_end = self._at < len(self._lines) and self._lines[self._at].rstrip() == _END_OF_FILE
+        self._at += at_end
+        while not at_end and len(body) > 1 and body[-1] == b" " and self._is_between():
+            body.pop()
+        if not body:
+            raise self._damaged("a hunk without lines")
+        old = [line[1:] for line in body if line[:1] != b"+"]
+        place = _place(path, at_line, lines[start:], old, seek, at_end=at_end) + start
+        return _edits(body, place)
+
+    def _body(self, marks: bytes, *, empty: bool = False) -> list[bytes]:
+        start = self._at
+        while self._at < len(self._lines):
+            line = self._lines[self._at]
+            if not ((line and line[:1] in marks) or (empty and not line)):
+                break
+            self._at += 1
+        return self._lines[start : self._at]
+
+    def _is_between(self) -> bool:
+        """Tell whether empty lines just read may only separate this hunk from what follows."""
+        return self._lines[self._at - 1] == b""
+
+    def _damaged(self, reason: str) -> PatchSyntaxError:
+        return PatchSyntaxError(self._first + min(self._at, max(len(self._lines) - 1, 0)), reason)
+
+
+def checked_path(path: bytes) -> bytes:
+    """Return a path as the tree has it.
+
+    Raises:
+        UnsafePath: it is absolute, or leads up.
+    """
+    parts = [part for part in path.split(b"/") if part != b"."]
+    if (
+        path.startswith((b"/", b"\\", b"~"))
+        or path[1:2] == b":"
+        or b".." in parts
+        or b"" in parts
+        or b"\0" in path
+    ):
+        raise UnsafePath(path, "leads outside the repository, or is no path")
+    return b"/".join(parts)
+
+
+def _place(
+    path: bytes, at_line: int, lines: list[bytes], old: list[bytes], seek: list[bytes], *, at_end: bool
+) -> int:
+    if not old:
+        if at_end:
+            return len(lines)
+        reason = f"{show_path(path)}: a hunk that only adds does not say where"
+        raise PatchSyntaxError(at_line, reason)
+    for key in (exact, without_end):
+        places = find_lines(lines, old, key)
+        if at_end:
+            tail = find_lines(lines[len(lines) - len(old) :], old, key) if len(old) <= len(lines) else ()
+            places = (len(lines) - len(old),) if tail == (0,) else ()
+        if len(places) > 1 and seek:
+            places = _below(lines, old, seek, key is exact) or places
+        if len(places) > 1:
+            raise AmbiguousPatch(
+                f"{show_path(path)}: the hunk at patch line {at_line}",
+                [f"at a line {place + 1} (counted below the hunks before it)" for place in places],
+                "give it more context, or an @@ line that names what it is in",
+            )
+        if places:
+            return places[0]
+    raise UnplacedText(
+        f"{show_path(path)}: the lines of the hunk at patch line {at_line} are not in the file"
+    )
+
+
+def _below(lines: list[bytes], old: list[bytes], seek: list[bytes], whole: bool) -> tuple[int, ...]:
+    """Return the first place below each line that the ``@@`` lines may mean."""
+    key = exact if whole else without_end
+    starts = [0]
+    for head in seek:
+        found = [at + 1 for at, line in enumerate(lines) if line.strip() == head]
+        starts = [at for at in found if at > min(starts)] if starts else []
+    below: set[int] = set()
+    for start in starts[:8]:
+        places = find_lines(lines[start:], old, key)
+        below |= {places[0] + start} if places else set()
+    return tuple(sorted(below))
+
+
+def _edits(body: list[bytes], at: int) -> list[Edit]:
+    """Return the runs of changed lines; context stays as the file has it."""
+    edits: list[Edit] = []
+    start, new = at, list[bytes]()
+    for line in body:
+        if line[:1] == b"-":
+            at += 1
+        elif line[:1] == b"+":
+            new.append(line[1:] + b"\n")
+        else:
+            if at > start or new:
+                edits.append(Edit(start, at, tuple(new)))
+            at += 1
+            start, new = at, []
+    if at > start or new:
+        edits.append(Edit(start, at, tuple(new)))
+    return edits

@@ -1,0 +1,113 @@
+"""Changes of whole files written as an ordinary Git patch, and the search for the lines that they replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from patches.dialects.rendering import Edit, render_hunks
+from patches.errors import PatchError
+
+_MOST_PLACES = 8
+_ESCAPED = {
+    7: b"\\a",
+    8: b"\\b",
+    9: b"\\t",
+    10: b"\\n",
+    11: b"\\v",
+    12: b"\\f",
+    13: b"\\r",
+    34: b'\\"',
+    92: b"\\\\",
+}
+
+
+class UnplacedText(PatchError):
+    """The text that an edit replaces is not in the file."""
+
+
+class FileEdit(Struct, frozen=True):
+    """What becomes of one file. ``old`` and ``new`` are its paths; None where there is no file then."""
+
+    old: bytes | None
+    new: bytes | None
+    content: bytes = b""
+    """Before the change."""
+    edits: tuple[Edit, ...] = ()
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """Return the lines with their newlines."""
+    lines = [line + b"\n" for line in content.split(b"\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
+def render_file(file: FileEdit) -> bytes:
+    """Return the Git patch of one file."""
+    old, new = file.old if file.old is not None else file.new, file.new if file.new is not None else file.old
+    before, after = _quoted(b"a/", old or b""), _quoted(b"b/", new or b"")
+    head = b"diff --git %s %s\n" % (before, after)
+    if file.old is None:
+        head, before = head + b"new file mode 100644\n", b"/dev/null"
+    elif file.new is None:
+        head, after = head + b"deleted file mode 100644\n", b"/dev/null"
+    elif file.old != file.new:
+        head += b"rename from %s\nrename to %s\n" % (_quoted(b"", file.old), _quoted(b"", file.new))
+    hunks = render_hunks(split_lines(file.content), file.edits)
+    # Git writes neither names nor hunks where no line changes.
+    return head + (b"--- %s\n+++ %s\n%s" % (before, after, hunks) if hunks else b"")
+
+
+def find_lines(
+    lines: Sequence[bytes], wanted: Sequence[bytes], key: Callable[[bytes], bytes]
+) -> tuple[int, ...]:
+    """Return where ``wanted`` stands among ``lines`` compared by ``key``: the first places, from 0.
+
+    One search in the joined text: linear in the size of the file, whatever the lines are.
+    """
+    text = b"\n" + b"".join(key(line) + b"\n" for line in lines)
+    needle = b"\n" + b"".join(key(line) + b"\n" for line in wanted)
+    places: list[int] = []
+    at, line, counted = text.find(needle), 0, 0
+    while at >= 0 and len(places) < _MOST_PLACES:
+        line += text.count(b"\n", counted, at)
+        counted = at
+        places.append(line)
+        at = text.find(needle, at + 1)
+    return tuple(places)
+
+
+def exact(line: bytes) -> bytes:
+    """Compare a line without its newline."""
+    return line.removesuffix(b"\n")
+
+
+def without_end(line: bytes) -> bytes:
+    """Compare a line without the whitespace at its end."""
+    return line.rstrip()
+
+
+def end_as_file(lines: Sequence[bytes], edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """Return ``edits`` with the line ends of the file, and without a newline at its end where it has none."""
+    returned = bool(lines) and all(line.endswith(b"\r\n") for line in lines[: len(lines) - 1] or lines)
+    done: list[Edit] = []
+    for edit in edits:
+        new = [line[:-1].removesuffix(b"\r") + b"\r\n" if returned else line for line in edit.new]
+        start = edit.start
+        if edit.stop == len(lines) and lines and not lines[-1].endswith(b"\n"):
+            if start == len(lines) and new:
+                start, new = start - 1, [lines[-1] + (b"\r\n" if returned else b"\n"), *new]
+            if new:
+                new[-1] = new[-1].removesuffix(b"\n").removesuffix(b"\r")
+        done.append(Edit(start, edit.stop, tuple(new)))
+    return tuple(done)
+
+
+def _quoted(prefix: bytes, path: bytes) -> bytes:
+    """Return a name as ``core.quotePath`` has it in a patch."""
+    if all(32 <= b < 127 and b not in b'"\\' for b in path):
+        return prefix + path
+    escaped = b"".join(_ESCAPED.get(b) or (bytes([b]) if 32 <= b < 127 else b"\\%03o" % b) for b in path)
+    return b'"' + prefix + escaped + b'"'

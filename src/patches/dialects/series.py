@@ -1,0 +1,93 @@
+"""Several changes in one text or directory: a mailbox, ``git format-patch`` output, a quilt series."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+from patches.dialects.foreign import parse_dep3, parse_hg
+from patches.dialects.mail import Message, parse_mail
+from patches.errors import PatchSyntaxError
+
+__all__ = ["Message", "parse_message", "read_quilt", "split_series"]
+
+ReadPatch: TypeAlias = Callable[[str], bytes]
+"""Content of a patch file that a series names."""
+
+_FROM_LINE = re.compile(rb"^From [^\n]*\d:\d\d[^\n]* \d{4}[^\n]*\n", re.MULTILINE)
+_MAIL_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\r?\n")
+_MAIL_FIELD = re.compile(rb"^(?:From|Subject|Content-Type):", re.MULTILINE | re.IGNORECASE)
+_QUOTED_FROM = re.compile(r"^>(>*From )", re.MULTILINE)
+_STRIP = re.compile(r"-p(?:=|\s*)(\d+|ab)$")
+
+
+def split_series(data: bytes) -> tuple[Message, ...]:
+    """Return the changes of a mailbox in order; one Message with empty fields for a text that is no mail."""
+    starts = list(_FROM_LINE.finditer(data))
+    if not starts or data[: starts[0].start()].strip():
+        return (parse_message(data),)
+    ends = [start.start() for start in starts[1:]] + [len(data)]
+    # A mailbox quotes a line of a message that looks like the start of another; a diff has no such lines.
+    spans = zip(starts, ends, strict=True)
+    return tuple(_unquoted(parse_message(data[start.end() : end])) for start, end in spans)
+
+
+def parse_message(data: bytes) -> Message:
+    """Return one change with what its header says: of a mail, a Mercurial export or a DEP-3 patch."""
+    if data.startswith(b"# HG changeset patch"):
+        return parse_hg(data)
+    header = _MAIL_HEADER.match(data)
+    if header is not None:
+        dep3 = parse_dep3(data, header.end())
+        if dep3 is not None:
+            return dep3
+        if _MAIL_FIELD.search(header[0]):
+            return parse_mail(data)
+    return Message(data)
+
+
+def read_quilt(series: bytes, read: ReadPatch) -> tuple[Message, ...]:
+    """Return the changes that a ``series`` file lists, in order.
+
+    Args:
+        series: one patch file a line, with ``-p<n>`` where names are stripped otherwise; ``#`` starts a comment.
+        read: content of a file that the series names.
+
+    Raises:
+        PatchSyntaxError: a line holds an option that changes how a patch is applied, and is not known.
+
+    See: quilt(1), and deb-src-3.0 of dpkg-source(1).
+    """
+    messages: list[Message] = []
+    for number, line in enumerate(series.decode("utf-8", "surrogateescape").splitlines(), 1):
+        words = re.sub(r"(?:^|\s)#.*", "", line).split(None, 1)
+        if not words:
+            continue
+        message = parse_message(read(words[0]))
+        messages.append(
+            Message(
+                message.data,
+                message.author,
+                message.date,
+                message.subject,
+                message.body,
+                words[0],
+                _strip_of(number, words[1].strip()) if words[1:] else None,
+            )
+        )
+    return tuple(messages)
+
+
+def _strip_of(number: int, option: str) -> int:
+    match = _STRIP.match(option)
+    if match is None:
+        raise PatchSyntaxError(number, f"the series gives a patch the option {option!r}; only -p<n> is known")
+    return 1 if match[1] == "ab" else int(match[1][:9])
+
+
+def _unquoted(message: Message) -> Message:
+    body = _QUOTED_FROM.sub(r"\1", message.body)
+    return Message(
+        message.data, message.author, message.date, message.subject, body, message.name, message.strip
+    )

@@ -1,0 +1,105 @@
+"""Mails, mailboxes and series of files, compared with ``git mailinfo`` where it reads them."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from patches.dialects.series import Message, parse_message, read_quilt, split_series
+from patches.errors import PatchSyntaxError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIFF = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
+FROM_LINE = b"From 0123456789012345678901234567890123456789 Mon Sep 17 00:00:00 2001\n"
+HEAD = b"From: Ann Example <ann@example.org>\nDate: Mon, 2 Nov 2026 10:00:00 +0100\n"
+TAIL = b"\nWhy it is so.\n\nSigned-off-by: Ann\n---\n f | 2 +-\n\n" + DIFF + b"-- \n2.55\n"
+ENCODED = base64.encodebytes("Größe ändert sich\n---\n".encode() + DIFF)
+
+MAILS = {
+    "plain": HEAD + b"Subject: [PATCH v2 1/3] Change   f\n" + TAIL,
+    "reply": HEAD + b"Subject: Re: [PATCH] [RFC] Change f\n" + TAIL,
+    "folded": HEAD + b"Subject: [PATCH] Change\n f and more\n" + TAIL,
+    "encoded words": HEAD + b"Subject: =?UTF-8?q?Gr=C3=B6=C3=9Fe?=\n =?UTF-8?b?IMOkbmRlcm4=?=\n" + TAIL,
+    "in-body headers": HEAD + b"Subject: fwd\n\nFrom: Bob <bob@example.org>\nSubject: Real one\n" + TAIL,
+    "quoted name": b'From: "Example, Ann" <ann@example.org>\nSubject: s\n' + TAIL,
+    "name after": b"From: ann@example.org (Ann Example)\nSubject: s\n" + TAIL,
+    "no name": b"From: ann@example.org\nSubject: s\n" + TAIL,
+    "base64": HEAD + b"Subject: s\nContent-Type: text/plain; charset=utf-8\n"
+    b"Content-Transfer-Encoding: base64\n\n" + ENCODED,
+    "quoted-printable": HEAD + b"Subject: s\nContent-Type: text/plain; charset=iso-8859-1\n"
+    b"Content-Transfer-Encoding: quoted-printable\n\nGr=F6=DFe\n---\n" + DIFF.replace(b"+b", b"+b=3D=\n=3D"),
+}  # fmt: skip
+
+
+def mailinfo(mail: bytes, where: Path) -> Message:
+    """Return what git itself reads from a mail."""
+    command = ["git", "mailinfo", "msg", "patch"]
+    done = subprocess.run(command, cwd=where, input=mail, check=True, capture_output=True)
+    info = dict(line.split(": ", 1) for line in done.stdout.decode().splitlines() if ": " in line)
+    return Message(
+        (where / "patch").read_bytes(),
+        f"{info.get('Author', '')} <{info.get('Email', '')}>",
+        info.get("Date", ""),
+        info.get("Subject", ""),
+        (where / "msg").read_text().strip("\n") + "\n",
+    )
+
+
+@pytest.mark.parametrize("name", MAILS)
+def test_a_mail_says_what_git_mailinfo_reads(name: str, tmp_path: Path) -> None:
+    """Author, date, subject, body and the diff's bytes are the same."""
+    assert parse_message(MAILS[name]) == mailinfo(MAILS[name], tmp_path)
+
+
+def test_a_mailbox_is_split_in_order() -> None:
+    """Each mail begins with its ``From `` line; a quoted one in a body does not."""
+    quoted = MAILS["plain"].replace(b"Why it is so.", b">From then on.")
+    messages = split_series(FROM_LINE + quoted + b"\n" + FROM_LINE + MAILS["folded"])
+    assert [message.subject for message in messages] == ["Change f", "Change f and more"]
+    assert messages[0].body.startswith("From then on.")
+
+
+def test_a_text_that_is_no_mail_is_one_message() -> None:
+    """A plain diff stays as it is."""
+    assert split_series(DIFF) == (Message(DIFF),)
+
+
+def test_an_attached_patch_is_found() -> None:
+    """The last line of a part keeps its newline."""
+    mail = (
+        HEAD + b"Subject: s\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=X\n\n"
+        b"--X\nContent-Type: text/plain\n\nWhy.\n\n--X\nContent-Type: text/x-patch; name=f.patch\n\n"
+        + DIFF
+        + b"--X--\n"
+    )
+    message = parse_message(mail)
+    assert (message.data, message.body) == (DIFF, "Why.\n")
+
+
+def test_a_mercurial_export_names_its_user() -> None:
+    """User, date and message stand in the header."""
+    data = (
+        b"# HG changeset patch\n# User Ann <a@b.c>\n# Date 1700000000 -3600\n# Node ID 12\nFix it\n\nMore.\n\n"
+        + DIFF
+    )
+    assert parse_message(data) == Message(DIFF, "Ann <a@b.c>", "1700000000 -3600", "Fix it", "More.\n")
+
+
+def test_a_quilt_series_names_files_and_their_levels() -> None:
+    """Comments are passed over, ``-p0`` is kept, and a DEP-3 header is read."""
+    header = b"Description: Fix it\n Because.\n .\n Really.\nAuthor: Ann <a@b.c>\nLast-Update: 2026-11-01\n\n"
+    files = {"one.patch": header + DIFF, "two.patch": DIFF}
+    one, two = read_quilt(b"# first\none.patch\n\ntwo.patch -p0 # why\n", files.__getitem__)
+    assert one == Message(DIFF, "Ann <a@b.c>", "2026-11-01", "Fix it", "Because.\n\nReally.\n", "one.patch")
+    assert two == Message(DIFF, name="two.patch", strip=0)
+
+
+def test_a_series_with_an_unknown_option_is_refused() -> None:
+    """What would change the result is not passed over."""
+    with pytest.raises(PatchSyntaxError, match="-R"):
+        read_quilt(b"one.patch -R\n", lambda _: DIFF)
