@@ -51,7 +51,7 @@ def read_quilt(series: bytes, read: ReadPatch) -> tuple[Message, ...]:
     """Return the changes that a ``series`` file lists, in order.
 
     Args:
-        series: one patch file a line, with ``-p<n>`` where names are stripped otherwise; ``#`` starts a comment.
+        series: a patch file a line, ``-p<n>`` where names are stripped otherwise, comments after ``#``.
         read: content of a file that the series names.
 
     Raises:
