@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 import msgspec
 
+from ledger.applyflags import NO_FLAGS, ApplyFlags
 from ledger.bundles import LIMIT_BYTES
 from ledger.errors import NoRun
 from ledger.events import (
@@ -41,6 +42,8 @@ from ledger.heads import RunHead
 from ledger.history import StateAt
 from ledger.operations import patching, phases, runs
 from ledger.operations.outcome import Applied
+from ledger.operations.planning import Offer
+from ledger.provenance import Provenance
 from ledger.reading import LedgerReader
 from ledger.requests import Request, parse_id
 from ledger.store.local import LocalStore
@@ -134,11 +137,36 @@ class Ledger(LedgerReader):
         return Run(self._workspace, head.run)
 
     def apply(
-        self, patch: bytes, *, source: str = "-", note: str = "", allow_secrets: bool = False
+        self,
+        patch: bytes,
+        *,
+        source: str = "-",
+        note: str = "",
+        flags: ApplyFlags = NO_FLAGS,
+        allow_secrets: bool = False,
     ) -> Applied:
-        """Apply a patch in the open run, or in a new one where none is open. See `patching.apply`."""
-        workspace = self._asking(PatchApplied, "apply", patch=patch, note=note, allow_secrets=allow_secrets)
-        return patching.apply(workspace, patch, source=source, note=note, allow_secrets=allow_secrets)
+        """Apply a patch in the open run, or in a new one where none is open. See `patching.apply_all`."""
+        offer = Offer(patch, Provenance(source=source, flags=flags))
+        (applied,) = self.apply_all([offer], note=note, allow_secrets=allow_secrets)
+        return applied
+
+    def apply_all(
+        self, offers: Sequence[Offer], *, note: str = "", allow_secrets: bool = False
+    ) -> tuple[Applied, ...]:
+        """Apply patches in turn, all of them or none. See `patching.apply_all`.
+
+        The id of `once` is that of the first event; it is asked for with all of them.
+        """
+        first, *others = (offer.data for offer in offers)
+        given: dict[str, object] = {"patch": first, "note": note, "allow_secrets": allow_secrets}
+        # A request without others and without flags is what it was before there were any.
+        if others:
+            given["others"] = others
+        flags = [str(offer.provenance.flags) for offer in offers]
+        if any(flags):
+            given["flags"] = flags
+        workspace = self._asking(PatchApplied, "apply", **given)
+        return patching.apply_all(workspace, offers, note=note, allow_secrets=allow_secrets)
 
     def apply_again(self, reference: str, *, note: str = "", allow_secrets: bool = False) -> Applied:
         """Apply the patch of an earlier event once more. See `patching.apply_again`."""
@@ -393,11 +421,25 @@ class Run:
         return self._workspace.store.heads()[self.name]
 
     def apply(
-        self, patch: bytes, *, source: str = "-", note: str = "", allow_secrets: bool = False
+        self,
+        patch: bytes,
+        *,
+        source: str = "-",
+        note: str = "",
+        flags: ApplyFlags = NO_FLAGS,
+        allow_secrets: bool = False,
     ) -> Applied:
-        """Apply a patch wholly or not at all, and record it. See `patching.apply`."""
-        return patching.apply(
-            self._workspace, patch, source=source, note=note, run=self.name, allow_secrets=allow_secrets
+        """Apply a patch wholly or not at all, and record it. See `patching.apply_all`."""
+        offer = Offer(patch, Provenance(source=source, flags=flags))
+        (applied,) = self.apply_all([offer], note=note, allow_secrets=allow_secrets)
+        return applied
+
+    def apply_all(
+        self, offers: Sequence[Offer], *, note: str = "", allow_secrets: bool = False
+    ) -> tuple[Applied, ...]:
+        """Apply patches in turn, all of them or none. See `patching.apply_all`."""
+        return patching.apply_all(
+            self._workspace, offers, note=note, run=self.name, allow_secrets=allow_secrets
         )
 
     def record(self, *, note: str = "", allow_secrets: bool = False) -> Applied:

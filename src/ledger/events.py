@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias, get_args
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ledger.applyflags import NO_FLAGS, ApplyFlags
 from ledger.filerecords import FileRecord, WirePath
 from ledger.measurements import Verdict
 from ledger.policies import Policy
@@ -92,10 +93,26 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished/1"):
 
 
 class ApplyOptions(Struct, frozen=True):
-    """Everything besides the bytes and the base that shaped a result. Replay uses these."""
+    """Everything besides the bytes and the base that shaped a result.
+
+    ``engine`` and ``strip`` say how the body ``patch`` is replayed; ``flags`` what whoever handed it over
+    asked for, which is left out where that was nothing. Replay needs no flags: what they made of the given
+    bytes is the patch.
+    """
 
     engine: int = 1
     strip: int = 1
+    flags: ApplyFlags | UnsetType = UNSET
+
+    @property
+    def replayable(self) -> bool:
+        """Whether this version knows how to replay the patch."""
+        return (self.engine, self.strip) == (1, 1)
+
+    @property
+    def asked(self) -> ApplyFlags:
+        """The flags, also where none was given."""
+        return NO_FLAGS if isinstance(self.flags, UnsetType) else self.flags
 
 
 class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
@@ -104,8 +121,10 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     ``source`` is the file name it came from, "-" for standard input; ``note`` a body. ``of`` is the
     version of the event whose patch this is, taken again; ``configures`` are those of its paths that
     configure the gates themselves. ``secrets`` says what kinds of secrets it adds and where, which somebody
-    allowed; it is left out where there are none. ``conflicts`` are those of its paths that a three-way merge
-    left in conflict, with the markers in them; left out where there are none.
+    allowed. ``conflicts`` are those of its paths that a three-way merge left in conflict, with the markers in
+    them. ``given`` is the body with the bytes that were handed over where the patch is not those,
+    ``normalised`` what was done to them to read them; ``author``, ``date`` and the body ``message`` are
+    those of the mail that it came in. Each is left out where there is none.
     """
 
     cause: Cause
@@ -121,12 +140,18 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     configures: tuple[WirePath, ...] = ()
     secrets: tuple[str, ...] | UnsetType = UNSET
     conflicts: tuple[WirePath, ...] | UnsetType = UNSET
+    given: str | UnsetType = UNSET
+    normalised: tuple[str, ...] | UnsetType = UNSET
+    author: str | UnsetType = UNSET
+    date: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
 
 
 class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):
     """A patch did not apply to the candidate ``base_tree``; nothing changed.
 
-    ``error`` is the name of the error class, ``reason`` the body that holds its message.
+    ``error`` is the name of the error class, ``reason`` the body that holds its message. ``given`` and
+    ``normalised`` are as in `PatchApplied`.
     """
 
     base_tree: str
@@ -136,6 +161,8 @@ class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):
     error: str
     reason: str
     source: str = ""
+    given: str | UnsetType = UNSET
+    normalised: tuple[str, ...] | UnsetType = UNSET
 
 
 class CommitSeen(Event, frozen=True, kw_only=True, tag="commit.seen/1"):

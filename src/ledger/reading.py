@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
+    from ledger.operations.planning import Offer, Planned
     from ledger.replay import Step
     from ledger.state import State
     from patches.backups import BackupGroup
@@ -116,6 +117,13 @@ class LedgerReader:
         head = None if workspace is None else workspace.open_run()
         tree = self.repository.head().tree if head is None else head.tree
         return tree, moving.find_groups(self.repository, workspace, tree, paths)
+
+    def preview(self, offers: Sequence[Offer], *, allow_secrets: bool = False) -> tuple[Planned, ...]:
+        """Return what patches would make of the candidate, one after the other. See `previewing.preview`."""
+        from ledger.operations import previewing
+
+        workspace = self._reading_workspace()
+        return previewing.preview(self.repository, workspace, offers, allow_secrets=allow_secrets)
 
     def policy(self) -> Configuration:
         """Return the policy in force in the open run; without one, what the configuration says.

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 from ledger.events import AnyEvent, BodyDropped
 
 BodyName: TypeAlias = Literal[
-    "patch", "note", "reason", "report", "output", "waived", "message", "context", "answer"
+    "patch", "given", "note", "reason", "report", "output", "waived", "message", "context", "answer"
 ]
 BODY_NAMES: tuple[BodyName, ...] = get_args(BodyName)
 """The fields that name a body which may be dropped. A base listing may not: every state rests on it."""

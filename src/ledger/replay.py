@@ -18,7 +18,6 @@ from msgspec import Struct
 from ledger.errors import DirectoryInUse, DroppedBody, ReplayMismatch, UnknownKind
 from ledger.events import (
     AnyEvent,
-    ApplyOptions,
     PatchApplied,
     PatchRolledBack,
     RunRebased,
@@ -103,15 +102,15 @@ def _replay_event(
         return Tree(objects, bytes.fromhex(event.result_tree)), True
     if isinstance(event, PatchRolledBack):
         return Tree(objects, bytes.fromhex(states[event.to_v])), True
-    if event.options != ApplyOptions():
+    if not event.options.replayable:
         raise UnknownKind(event.reference, f"{event.kind} with {event.options}")
     assert tree is not None, "a run begins with its base"
     try:
-        patch = parse_patch(store.read_body(event.patch))
+        patch = parse_patch(store.read_body(event.patch), LENIENT)
     except DroppedBody as error:
         _apply_records(event, tree, objects, error)
         return tree, False
-    # What was recorded before a hunk in doubt was refused went to the nearest place, as Git puts it.
+    # What was recorded before something doubtful was refused went where Git puts it; the tree is checked.
     apply_patch(tree, patch, LENIENT)
     return tree, True
 

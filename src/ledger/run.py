@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import TypedDict, cast
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
+from ledger.applyflags import NO_FLAGS, ApplyFlags
 from ledger.errors import RunName
 from ledger.events import (
     LEDGER_RUN,
@@ -29,8 +30,9 @@ from ledger.events import (
 from ledger.filerecords import FileRecord, changes_paths, encode_path
 from ledger.gates.toolfiles import is_configuration
 from ledger.heads import RunHead, advance
+from ledger.provenance import Provenance
 from ledger.requests import Request
-from ledger.secrets.masking import mask
+from ledger.secrets.masking import mask, mask_text
 from ledger.stamps import Actor, Stamp
 from ledger.store.interface import Store
 
@@ -168,12 +170,14 @@ class RunLog:
         result_tree: str,
         *,
         base_tree: str = "",
-        source: str = "",
+        provenance: Provenance = Provenance(),  # noqa: B008 - frozen
         note: str = "",
         of: int | None = None,
         secrets: Sequence[str] = (),
+        conflicts: Sequence[bytes] = (),
     ) -> PatchApplied:
         """Return a change of the candidate, or of ``base_tree`` if given. Its bodies are durable."""
+        message = mask(provenance.message.encode())
         return PatchApplied(
             **self.identity(),
             cause=cause,
@@ -181,24 +185,41 @@ class RunLog:
             result_tree=result_tree,
             patch=self._store.write_body(patch),
             patch_size_bytes=len(patch),
-            options=ApplyOptions(),
+            options=_options(provenance.flags),
             files=tuple(files),
-            source=source,
+            source=provenance.source,
             note=self.write_note(note),
             of=of,
             configures=tuple(encode_path(path) for path in changes_paths(files) if is_configuration(path)),
             secrets=tuple(secrets) or UNSET,
+            conflicts=tuple(map(encode_path, conflicts)) or UNSET,
+            given=self._write_given(provenance),
+            normalised=provenance.normalised or UNSET,
+            author=mask_text(provenance.author) or UNSET,
+            date=provenance.date or UNSET,
+            message=self._store.write_body(message) if message else UNSET,
         )
 
-    def refused(self, patch: bytes, error: Exception, *, source: str = "") -> PatchRefused:
-        """Return that a patch does not apply to the candidate."""
+    def refused(
+        self, patch: bytes, error: Exception, provenance: Provenance, *, base_tree: str = ""
+    ) -> PatchRefused:
+        """Return that a patch does not apply to the candidate, or to ``base_tree`` if given."""
         return PatchRefused(
             **self.identity(),
-            base_tree=self.head.tree,
+            base_tree=base_tree or self.head.tree,
             patch=self._store.write_body(patch),
             patch_size_bytes=len(patch),
-            options=ApplyOptions(),
+            options=_options(provenance.flags),
             error=type(error).__name__,
             reason=self.write_text(str(error).encode()),
-            source=source,
+            source=provenance.source,
+            given=self._write_given(provenance),
+            normalised=provenance.normalised or UNSET,
         )
+
+    def _write_given(self, provenance: Provenance) -> str | UnsetType:
+        return UNSET if provenance.given is None else self._store.write_body(provenance.given)
+
+
+def _options(flags: ApplyFlags) -> ApplyOptions:
+    return ApplyOptions() if flags == NO_FLAGS else ApplyOptions(flags=flags)

@@ -134,6 +134,7 @@ def bodies_of(event: Event) -> Iterator[str]:
     names = (
         "listing",
         "patch",
+        "given",
         "note",
         "reason",
         "report",

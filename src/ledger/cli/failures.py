@@ -157,6 +157,7 @@ _HINTS = {
     "PatchTooLarge": "cut it in several: `git diff --binary -- PATH > one.diff`",
     "MissingBinary": "make the patch with its binary content: `git diff --binary --full-index > fix.diff`",
     "HunkMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
+    "AmbiguousPatch": "make the patch again with more context: `git diff -U10 > fix.diff`",
     "AmbiguousHunk": "make the patch from the tree it is for, or with more context: `git diff -U9`",
     "WhitespaceRefused": "`git diff --check` shows them; `git apply --whitespace=fix` mends them",
     "BadWhitespaceRule": "`git check-attr whitespace PATH` and `git config core.whitespace` show it",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ledger.api import Ledger
-    from ledger.events import AnyEvent
+    from ledger.events import AnyEvent, PatchApplied, PatchRefused
     from ledger.filerecords import FileRecord
     from ledger.status import Status
 
@@ -174,9 +174,10 @@ def _summary(event: AnyEvent) -> str:
             added, removed = sum(f.added for f in event.files), sum(f.removed for f in event.files)
             source = f"{event.source}: " if event.source else ""
             again = f" (takes {event.run}:{event.of} again)" if event.of else ""
+            again = f"{_how(event)}{again}"
             said = f"{event.cause}: {source}{count_of(len(event.files), 'file')}, +{added} -{removed}{again}"
         case events.PatchRefused():
-            said = f"{event.source}: {event.error}"
+            said = f"{event.source}: {event.error}{_how(event)}"
         case events.PatchRolledBack():
             said = f"back to {event.to_v}, without {_list(event.patches)}"
         case events.RunRebased():
@@ -196,6 +197,15 @@ def _summary(event: AnyEvent) -> str:
         case _:
             said = _gate_summary(event)
     return said
+
+
+def _how(event: PatchApplied | PatchRefused) -> str:
+    """Return how a patch was read and applied, where that was not as it is."""
+    asked = str(event.options.asked)
+    said = [asked] if asked else []
+    if event.normalised:
+        said.append(f"normalised: {', '.join(event.normalised)}")
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _gate_summary(event: AnyEvent) -> str:
@@ -240,7 +250,7 @@ def show(event: str, style: str) -> None:
     """Show one event: its facts, its files, its note and its patch."""
     import msgspec
 
-    from ledger.events import RunStarted, TreeEvent
+    from ledger.events import PatchApplied, PatchRefused, RunStarted, TreeEvent
     from ledger.redaction import bodies_of
 
     ledger = open_ledger()
@@ -254,6 +264,8 @@ def show(event: str, style: str) -> None:
         write_record({**record, **shown}, style)
         return
     record.pop("files", None)
+    if isinstance(found, PatchApplied | PatchRefused):
+        record["options"] = str(found.options.asked) or None
     write_record(record, style)
     if isinstance(found, TreeEvent) and not isinstance(found, RunStarted):
         click.echo()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import click
 
@@ -75,18 +75,21 @@ def allow_secrets_option(command: _Command) -> _Command:
     )(command)
 
 
-def report_applied(applied: Applied, source: str) -> None:
+class Voice(NamedTuple):
+    """How much a command says: every file, or only what a person has to know."""
+
+    verbose: bool = False
+    quiet: bool = False
+
+
+def report_applied(applied: Applied, source: str, voice: Voice = Voice()) -> None:  # noqa: B008 - a constant
     """Print the event on stdout, and on stderr what it did."""
-    if applied.started:
-        say(f"started run {applied.started}")
-    if applied.already:
-        say(f"{source}: nothing to do, tree {applied.tree[:12]} has it already")
-    else:
-        added = sum(file.added for file in applied.files)
-        removed = sum(file.removed for file in applied.files)
-        for line in _file_lines(applied):
-            say(line)
-        say(f"{count_of(len(applied.files), 'file')} changed, +{added} -{removed}, tree {applied.tree[:12]}")
+    if not voice.quiet:
+        _report_change(applied, source, verbose=voice.verbose)
+    if applied.normalised:
+        say(f"normalised: {', '.join(applied.normalised)}")
+    if applied.conflicts:
+        say(f"warning: in conflict, with markers: {', '.join(applied.conflicts)}; no gate measures that")
     if applied.configures:
         say(f"note: touches the gates' own configuration: {', '.join(applied.configures)}")
     if applied.secrets:
@@ -97,14 +100,27 @@ def report_applied(applied: Applied, source: str) -> None:
         click.echo(applied.event)
 
 
-def _file_lines(applied: Applied) -> list[str]:
+def _report_change(applied: Applied, source: str, *, verbose: bool) -> None:
+    if applied.started:
+        say(f"started run {applied.started}")
+    if applied.already:
+        say(f"{source}: nothing to do, tree {applied.tree[:12]} has it already")
+        return
+    added = sum(file.added for file in applied.files)
+    removed = sum(file.removed for file in applied.files)
+    for line in _file_lines(applied, len(applied.files) if verbose else _SHOWN_FILES):
+        say(line)
+    say(f"{count_of(len(applied.files), 'file')} changed, +{added} -{removed}, tree {applied.tree[:12]}")
+
+
+def _file_lines(applied: Applied, shown: int) -> list[str]:
     from patches.errors import show_path
 
     lines: list[str] = []
-    for file in applied.files[:_SHOWN_FILES]:
+    for file in applied.files[:shown]:
         old = "" if file.old_path is None else f"{show_path(file.old_path)} → "
         counts = f"  +{file.added} -{file.removed}" if file.added or file.removed else ""
         lines.append(f"  {file.operation:<6} {old}{show_path(file.path)}{counts}")
-    if len(applied.files) > _SHOWN_FILES:
-        lines.append(f"  … and {len(applied.files) - _SHOWN_FILES} more: `ledger show {applied.event}`")
+    if len(applied.files) > shown:
+        lines.append(f"  … and {len(applied.files) - shown} more: `ledger show {applied.event}`")
     return lines

@@ -40,7 +40,11 @@ def list_copies(
     Raises:
         GitFailed: Git could not search the history.
     """
-    patches = [event for event in events if isinstance(event, PatchApplied) and event.patch in digests]
+    patches = [
+        event
+        for event in events
+        if isinstance(event, PatchApplied) and not {event.patch, event.given}.isdisjoint(digests)
+    ]
     blobs = _blobs(repository, patches)
     found: list[Copy] = []
     if blobs:

@@ -17,6 +17,7 @@ from ledger.operations.finalization import describe, find
 from ledger.operations.outcome import Applied, unchanged
 from ledger.operations.screening import screen
 from ledger.projections.worktree import touches
+from ledger.provenance import Provenance
 from ledger.repository import Repository
 from ledger.run import RunLog
 from ledger.workspace import Change, Workspace
@@ -154,7 +155,15 @@ def _carry(
     started = "" if log.written else log.head.run
 
     def make() -> list[PatchApplied | ChecksVerified]:
-        moved = log.applied("mv", data, files, result, source=source, note=note, secrets=screened.secrets)
+        moved = log.applied(
+            "mv",
+            data,
+            files,
+            result,
+            provenance=Provenance(source=source),
+            note=note,
+            secrets=screened.secrets,
+        )
         return [moved, *([_verified(log, result, log.head.v + 1, found)] if found else [])]
 
     events, left = workspace.carry_out(log, Change(touches(files), result), make)

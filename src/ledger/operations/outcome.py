@@ -28,6 +28,10 @@ class Applied(Struct, frozen=True):
     """Paths among ``files`` that configure the gates themselves."""
     secrets: tuple[str, ...] = ()
     """Kinds and places of secrets that it adds, and that were allowed."""
+    normalised: tuple[str, ...] = ()
+    """What was done to the given bytes before they could be read as a patch."""
+    conflicts: tuple[str, ...] = ()
+    """Paths that a merge left in conflict: they hold markers, and no gate measures them."""
     warnings: tuple[str, ...] = ()
     """What else in it may be a secret, for a person to look at."""
 

@@ -5,93 +5,97 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from ledger.errors import NoWorkTree, UnknownReference
+import msgspec
+from msgspec import UnsetType
+
+from ledger.errors import DroppedBody, LedgerError, NoWorkTree, UnknownReference
 from ledger.events import AnyEvent, Cause, PatchApplied, PatchRefused
 from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.diagnosis import diagnose
 from ledger.operations.outcome import Applied, unchanged
-from ledger.operations.screening import Screened, screen
-from ledger.projections.worktree import touches
+from ledger.operations.planning import Offer, Planned, Refusal, plan_all
+from ledger.operations.screening import screen
+from ledger.projections.worktree import net_touches
+from ledger.provenance import Provenance
 from ledger.run import RunLog
+from ledger.store.interface import Store
 from ledger.workspace import Change, Workspace
 from patches.apply import apply_patch
 from patches.errors import MissingObject, PatchError, show_path
-from patches.model import FileChange, Patch
-from patches.parse import parse_patch, reverse_patch
-from patches.submodules import check_submodules
+from patches.model import FileChange
+from patches.parse import parse_patch
 
 
-def apply(
+def apply_all(
     workspace: Workspace,
-    data: bytes,
+    offers: Sequence[Offer],
     *,
-    source: str = "",
     note: str = "",
     run: str = "",
-    of: int | None = None,
     allow_secrets: bool = False,
-) -> Applied:
-    """Apply a patch wholly or not at all, and record it.
+) -> tuple[Applied, ...]:
+    """Apply patches in turn, all of them wholly or none at all, and record each as one event.
 
     A patch whose result the candidate already has changes nothing and is no error (``already``).
 
     Args:
         workspace: Where.
-        data: The patch.
-        source: The file name it came from.
+        offers: The patches, at least one; each is for what the one before it leaves.
         note: Why.
         run: The run that must be open; by default the open one, or a new one where none is.
-        of: The version whose patch this is, where it is taken again.
-        allow_secrets: Record it although it adds what looks like secrets; the event names them.
+        allow_secrets: Record them although they add what looks like secrets; the events name them.
 
     Raises:
-        SecretFound: It adds what looks like secrets. Nothing was stored, no refusal either.
+        SecretFound: One adds what looks like secrets. Nothing was stored, no refusal either.
         NoRun: ``run`` is not open in this work tree.
-        PatchError: It does not parse or does not apply; with a run open the refusal of a
+        PatchError: One does not parse or does not apply; with a run open the refusal of a
             patch that parses is recorded. Tree, index and work tree are as before.
         MissingObject: The repository does not give an object of the candidate. Nothing was written.
         DirtyPath, InTheWay, ThroughSymlink: It would overwrite what was not handed over.
         PhaseForbids: The policy takes no patches in the run's phase.
         HeadMoved: HEAD is at a commit that the run does not explain.
         LostRace: Another process changed the run meanwhile. Nothing was written.
-        ProjectionPending: The event is recorded; the next writing command brings the index up to it.
+        ProjectionPending: It is recorded; the next writing command brings the index up to it.
     """
-    patch = parse_patch(data)
-    screened = screen(data, patch, allow=allow_secrets)
     with workspace.locked():
-        log = workspace.resume(run) or workspace.begin(_title(source))
+        log = workspace.resume(run) or workspace.begin(_title(offers[0].provenance.source))
         workspace.check_head(log)
         workspace.check_phase(log)
-        tree = workspace.repository.tree(log.head.tree)
         try:
-            changes = apply_patch(tree, patch)
-            check_submodules(tree.objects, changes)
-        except MissingObject:
-            # That says nothing of the patch: no refusal, and nothing to record.
+            planned = plan_all(workspace.repository, log.head.tree, offers, allow_secrets=allow_secrets)
+        except (LedgerError, MissingObject):
+            # What it says is nothing of the patch: no refusal, and nothing to record.
             workspace.repository.objects.forget()
             raise
-        except PatchError as error:
-            applied_before = has_result(workspace, log.head.tree, patch)
+        if isinstance(planned, Refusal):
             workspace.repository.objects.forget()
-            if applied_before:
-                return unchanged(log)
-            if log.written:
-                (refused,) = log.append(log.refused(data, error, source=source))
-                error.add_note(f"recorded as {refused.reference}")
-            diagnose(workspace, log, patch, error)
-            raise
-        if not changes:
-            return unchanged(log)
-        result = tree.write().hex()
-        return change_tree(
-            workspace, log, "diff", data, changes, result, screened, source=source, note=note, of=of
-        )
+            raise _refused(workspace, log, planned)
+        if not any(each.changes for each in planned):
+            workspace.repository.objects.forget()
+            return tuple(unchanged(log) for _ in planned)
+        return carry_out(workspace, log, "diff", planned, note=note)
+
+
+def _refused(workspace: Workspace, log: RunLog, refusal: Refusal) -> PatchError:
+    """Return the error of a refusal, which is recorded where a run is open and the patch could be read."""
+    error = refusal.explained()
+    if refusal.patch is None:
+        return error
+    if log.written:
+        refused = log.refused(refusal.text, error, refusal.provenance, base_tree=refusal.base)
+        (event,) = log.append(refused)
+        error.add_note(f"recorded as {event.reference}")
+    if refusal.base == log.head.tree:
+        diagnose(workspace, log, refusal.patch, error)
+    return error
 
 
 def apply_again(
     workspace: Workspace, event: AnyEvent, *, note: str = "", allow_secrets: bool = False
 ) -> Applied:
     """Apply the patch of an earlier event on the present candidate, as a new event.
+
+    What was handed over then is handed over again, with its flags.
 
     Raises:
         UnknownReference: The event has no patch.
@@ -100,12 +104,38 @@ def apply_again(
     """
     if not isinstance(event, PatchApplied | PatchRefused):
         raise UnknownReference(event.reference, f"{event.kind.partition('/')[0]} has no patch to take again")
-    data = workspace.store.read_body(event.patch)
-    source = event.source or event.reference
     head = workspace.open_run()
     # A version means one of this run: of another run's event only the patch comes along.
     of = event.v if head is not None and head.run == event.run else None
-    return apply(workspace, data, source=source, note=note, of=of, allow_secrets=allow_secrets)
+    offer = offer_again(workspace.store, event, of)
+    (applied,) = apply_all(workspace, [offer], note=note, allow_secrets=allow_secrets)
+    return applied
+
+
+def offer_again(store: Store, event: PatchApplied | PatchRefused, of: int | None = None) -> Offer:
+    """Return what was handed over for an event.
+
+    Raises:
+        DroppedBody: It was dropped.
+    """
+    data = store.read_body(event.patch if isinstance(event.given, UnsetType) else event.given)
+    provenance = Provenance(source=event.source or event.reference, flags=event.options.asked)
+    if isinstance(event, PatchApplied):
+        provenance = msgspec.structs.replace(
+            provenance,
+            author=event.author or "",
+            date=event.date or "",
+            message=_text_of(store, event.message),
+        )
+    return Offer(data, provenance, of=of)
+
+
+def _text_of(store: Store, digest: str | UnsetType) -> str:
+    """Return a mail's message; "" where there was none, or it was dropped."""
+    try:
+        return "" if isinstance(digest, UnsetType) else store.read_body(digest).decode("utf-8", "replace")
+    except DroppedBody:
+        return ""
 
 
 def record(workspace: Workspace, *, note: str = "", run: str = "", allow_secrets: bool = False) -> Applied:
@@ -140,7 +170,8 @@ def record(workspace: Workspace, *, note: str = "", run: str = "", allow_secrets
         workspace.check_phase(log)
         data, changes = patch_between(workspace, log.head.tree, result)
         screened = screen(data, parse_patch(data), allow=allow_secrets)
-        applied = change_tree(workspace, log, "drift", data, changes, result, screened, note=note)
+        planned = Planned(changes, log.head.tree, result, data, Provenance(), screened)
+        (applied,) = carry_out(workspace, log, "drift", [planned], note=note)
         if explained:
             workspace.check_head(log)
         return applied
@@ -163,50 +194,63 @@ def patch_between(workspace: Workspace, old: str, new: str) -> tuple[bytes, tupl
     return data, changes
 
 
-def change_tree(  # noqa: PLR0913 - what one patch event says, and where
-    workspace: Workspace,
-    log: RunLog,
-    cause: Cause,
-    data: bytes,
-    changes: Sequence[FileChange],
-    result: str,
-    screened: Screened,
-    *,
-    source: str = "",
-    note: str = "",
-    of: int | None = None,
-) -> Applied:
-    """Append one patch that was planned and screened, and bring work tree, index and ref to it."""
-    files = tuple(FileRecord.of(change) for change in changes)
-    started = "" if log.written else log.head.run
-    events, left = workspace.carry_out(
-        log,
-        Change(touches(files), result, adopted=cause == "drift"),
-        lambda: [
-            log.applied(cause, data, files, result, source=source, note=note, of=of, secrets=screened.secrets)
-        ],
-    )
-    event = next(event for event in reversed(events) if isinstance(event, PatchApplied))
-    configures = tuple(show_path(parse_path(path)) for path in event.configures)
-    applied = Applied(event.reference, result, tuple(changes), left, started=started, configures=configures)
-    return screened.tell(applied)
+def carry_out(
+    workspace: Workspace, log: RunLog, cause: Cause, planned: Sequence[Planned], *, note: str = ""
+) -> tuple[Applied, ...]:
+    """Append patches that were planned and screened as one group, and bring work tree, index and ref to it.
 
-
-def has_result(workspace: Workspace, oid: str, patch: Patch) -> bool:
-    """Tell whether a patch can be taken back from a tree and then gives exactly this tree again.
-
-    Raises:
-        MissingObject: The repository does not give an object that it takes.
+    Of those that change nothing there is no event.
     """
-    tree = workspace.repository.tree(oid)
-    try:
-        apply_patch(tree, reverse_patch(patch))
-        apply_patch(tree, patch)
-    except MissingObject:
-        raise
-    except PatchError:
-        return False
-    return tree.write().hex() == oid
+    steps = [(each, tuple(map(FileRecord.of, each.changes))) for each in planned if each.changes]
+    started = "" if log.written else log.head.run
+
+    def make() -> list[PatchApplied]:
+        return [
+            log.applied(
+                cause,
+                _recorded(workspace, each),
+                files,
+                each.result,
+                base_tree=each.base,
+                provenance=each.provenance,
+                note=note,
+                of=each.of,
+                secrets=each.screened.secrets,
+                conflicts=each.conflicts,
+            )
+            for each, files in steps
+        ]
+
+    change = Change(net_touches(files for _, files in steps), planned[-1].result, adopted=cause == "drift")
+    events, left = workspace.carry_out(log, change, make)
+    recorded = iter([event for event in events if isinstance(event, PatchApplied)])
+    outcome: list[Applied] = []
+    for each in planned:
+        if not each.changes:
+            outcome.append(unchanged(log))
+            continue
+        event = next(recorded)
+        configures = tuple(show_path(parse_path(path)) for path in event.configures)
+        applied = Applied(
+            event.reference,
+            each.result,
+            each.changes,
+            left,
+            started=started,
+            configures=configures,
+            normalised=each.provenance.normalised,
+            conflicts=tuple(map(show_path, each.conflicts)),
+        )
+        outcome.append(each.screened.tell(applied))
+        started, left = "", ()
+    return tuple(outcome)
+
+
+def _recorded(workspace: Workspace, planned: Planned) -> bytes:
+    """Return the ordinary patch of a plan. Its objects are written: Git reads them where it makes it."""
+    if planned.patch is not None:
+        return planned.patch
+    return patch_between(workspace, planned.base, planned.result)[0]
 
 
 def _title(source: str) -> str:

@@ -18,7 +18,6 @@ from ledger.bundles import Bundle, RunEntry, bases_of
 from ledger.errors import ReplayMismatch
 from ledger.events import (
     AnyEvent,
-    ApplyOptions,
     PatchApplied,
     PatchRolledBack,
     PolicySet,
@@ -179,7 +178,7 @@ def _check_patches(repository: Repository, bundle: Bundle, events: Sequence[AnyE
             )
         elif isinstance(event, PatchApplied) and event.patch not in bundle.digests:
             reason = f"the patch of {event.reference} was dropped"
-        elif isinstance(event, PatchApplied) and event.options != ApplyOptions():
+        elif isinstance(event, PatchApplied) and not event.options.replayable:
             reason = f"{event.reference} was applied in a way that is not known here"
         if reason:
             until = event.v - 1

@@ -19,8 +19,10 @@ from ledger.errors import DroppedBody, NotCandidate, NothingToContinue, RebaseSt
 from ledger.events import Event, PatchApplied, RunRebased, body_digest
 from ledger.filerecords import FileRecord
 from ledger.history import History
-from ledger.operations.patching import has_result, patch_between
+from ledger.operations.patching import patch_between
+from ledger.operations.planning import has_result
 from ledger.operations.screening import screen
+from ledger.provenance import Provenance
 from ledger.run import RunLog
 from ledger.store.disk import write_cached
 from ledger.workspace import Change, Workspace
@@ -234,7 +236,7 @@ def _plan(
             workspace.repository.objects.forget()
             raise
         except PatchError as error:
-            if has_result(workspace, before, patch):
+            if has_result(workspace.repository, before, patch):
                 plan.contained.append(state.v)
                 continue
             workspace.repository.objects.forget()
@@ -267,7 +269,7 @@ def _contained(workspace: Workspace, history: History, base: str) -> int:
         if state.v <= past:
             break
         data, _ = patch_between(workspace, history.live[0].tree, state.tree)
-        if data and has_result(workspace, base, parse_patch(data)):
+        if data and has_result(workspace.repository, base, parse_patch(data)):
             return state.v
     return past
 
@@ -308,7 +310,7 @@ def _event(log: RunLog, survivor: _Survivor, secrets: Mapping[int, tuple[str, ..
         survivor.files,
         survivor.result,
         base_tree=survivor.base,
-        source=original.source,
+        provenance=Provenance(source=original.source),
         of=original.v,
         secrets=secrets.get(original.v, allowed),
     )

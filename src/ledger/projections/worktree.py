@@ -22,11 +22,17 @@ def touches(files: Sequence[FileRecord]) -> list[Touch]:
 
 
 def pending_touches(events: Iterable[AnyEvent]) -> list[Touch]:
-    """Return the net change of several events: per path the first content before and the last after."""
+    """Return the net change of several events, of all their paths."""
+    return net_touches(
+        event.files for event in events if isinstance(event, TreeEvent) and not isinstance(event, RunStarted)
+    )
+
+
+def net_touches(steps: Iterable[Sequence[FileRecord]]) -> list[Touch]:
+    """Return the net change of several steps: per path the first content before and the last after."""
     net: dict[bytes, Touch] = {}
-    for event in events:
-        if isinstance(event, TreeEvent) and not isinstance(event, RunStarted):
-            for touch in touches(event.files):
-                first = net.get(touch.path)
-                net[touch.path] = touch if first is None else Touch(touch.path, first.old, touch.new)
+    for files in steps:
+        for touch in touches(files):
+            first = net.get(touch.path)
+            net[touch.path] = touch if first is None else Touch(touch.path, first.old, touch.new)
     return list(net.values())

@@ -67,8 +67,11 @@ class _Line(NamedTuple):
     number: int
 
 
-def scan_patch(data: bytes, patch: Patch) -> Sightings:
-    """Return the secrets in a patch, as given and as parsed. Linear in its size."""
+def scan_patch(data: bytes, patch: Patch, *, reverse: bool = False) -> Sightings:
+    """Return the secrets in a patch, as given and as parsed. Linear in its size.
+
+    With ``reverse`` it is taken back: what its text adds is what it removes.
+    """
     stretches = find_stretches(data)
     random = list(_random_strings(data))
     added: list[Sighting] = []
@@ -77,13 +80,15 @@ def scan_patch(data: bytes, patch: Patch) -> Sightings:
     if stretches or random:
         text = _PatchText(data, patch)
         for mark, sighting, sure in text.search(stretches):
-            (doubtful if not sure else kept if mark in ("-", " ") else added).append(sighting)
+            stays = mark in (" ", "+" if reverse else "-")
+            (doubtful if not sure else kept if stays else added).append(sighting)
         doubtful = [each for each in doubtful if each.path]
         doubtful += text.locate(random)
     for file in patch.files:
         path = show_path(file.new_path or file.old_path or b"")
-        added += _scan_binary(file.forward, path)
-        kept += _scan_binary(file.backward, path)
+        comes, goes = (file.backward, file.forward) if reverse else (file.forward, file.backward)
+        added += _scan_binary(comes, path)
+        kept += _scan_binary(goes, path)
     return Sightings(*(tuple(dict.fromkeys(each)) for each in (added, kept, doubtful)))
 
 

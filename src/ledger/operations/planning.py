@@ -1,0 +1,238 @@
+"""Planning a patch: read as it is or in its dialect, screened, applied in memory. Nothing is written.
+
+What is recorded is always an ordinary patch: one that the engine takes with its defaults, so that replay
+depends on no flag, no dialect and no configuration.
+
+See: ``docs/adr/0020-a-recorded-patch-is-an-ordinary-one.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from ledger.applyflags import NO_FLAGS
+from ledger.operations.screening import Screened, screen, screen_rest
+from ledger.provenance import Provenance
+from ledger.repository import Repository
+from patches.apply import apply_patch
+from patches.dialects.model import AmbiguousPatch, Normalised
+from patches.errors import EmptyPatch, MissingObject, PatchError
+from patches.model import MODE_GITLINK, FileChange, Patch
+from patches.options import DEFAULTS, ApplyOptions
+from patches.parse import parse_patch, reverse_patch
+from patches.submodules import check_submodules
+from patches.tree import Tree
+
+
+class Offer(NamedTuple):
+    """A patch that is handed over: its bytes, and what is known of where they come from.
+
+    ``text`` is what of ``data`` the engine is to read, where that is not all of it: a mail's patch, decoded.
+    """
+
+    data: bytes
+    provenance: Provenance
+    text: bytes | None = None
+    of: int | None = None
+
+
+class Planned(NamedTuple):
+    """What a patch makes of tree ``base``; ``patch`` is an ordinary one, None: Git is to make it.
+
+    There are no ``changes`` where the tree has its result already.
+    """
+
+    changes: tuple[FileChange, ...]
+    base: str
+    result: str
+    patch: bytes | None
+    provenance: Provenance
+    screened: Screened
+    of: int | None = None
+    conflicts: tuple[bytes, ...] = ()
+
+
+class Refusal(NamedTuple):
+    """Why a patch does not apply, as it was read last. ``patch`` is None where it could not be read."""
+
+    error: PatchError
+    patch: Patch | None
+    text: bytes
+    base: str
+    provenance: Provenance
+
+    def explained(self) -> PatchError:
+        """Return the error, which says what was done to the text before it was refused."""
+        if self.provenance.normalised:
+            self.error.add_note(f"normalised: {', '.join(self.provenance.normalised)}")
+        return self.error
+
+
+class _Reading(NamedTuple):
+    """One way to read an offer, and what came of it."""
+
+    text: bytes
+    steps: tuple[str, ...]
+    patch: Patch | None
+    error: PatchError | None
+    changes: tuple[FileChange, ...] = ()
+    result: str = ""
+    screened: Screened = Screened()
+    conflicts: tuple[bytes, ...] = ()
+
+
+def plan_all(
+    repository: Repository, base: str, offers: Iterable[Offer], *, allow_secrets: bool
+) -> tuple[Planned, ...] | Refusal:
+    """Return what patches would make of a tree, one after the other, or why the first of them does not apply.
+
+    Each is read as it is, and where that does not apply, in the dialect that it is written in. One whose
+    result the tree has already changes nothing. New objects are in the repository's memory, for the caller
+    to write or to forget.
+
+    Raises:
+        SecretFound: One adds what looks like secrets.
+        MissingObject: The repository does not give an object of the tree.
+    """
+    planned: list[Planned] = []
+    for offer in offers:
+        outcome = _plan(repository, base, offer, allow_secrets=allow_secrets)
+        if isinstance(outcome, Refusal):
+            return outcome
+        planned.append(outcome)
+        base = outcome.result
+    return tuple(planned)
+
+
+def _plan(repository: Repository, base: str, offer: Offer, *, allow_secrets: bool) -> Planned | Refusal:
+    options = offer.provenance.flags.options()
+    reader = _Reader(repository, base, offer, allow_secrets=allow_secrets)
+    reading = reader.read(Normalised(offer.data if offer.text is None else offer.text, ()))
+    if reading.error is not None:
+        if offer.provenance.flags.allow_empty and isinstance(reading.error, EmptyPatch):
+            return Planned((), base, base, offer.data, offer.provenance, Screened())
+        reading = reader.read_dialect(reading)
+    if reading.error is not None:
+        if reading.patch is None or not has_result(repository, base, reading.patch, options):
+            provenance = _provenance(offer, reading, reading.text)
+            return Refusal(reading.error, reading.patch, reading.text, base, provenance)
+        return Planned((), base, base, offer.data, offer.provenance, reading.screened)
+    plain = offer.provenance.flags == NO_FLAGS and reading.text == offer.data
+    patch = offer.data if plain else _ordinary(repository, base, reading.result, (offer.data, reading.text))
+    provenance = _provenance(offer, reading, patch)
+    return Planned(
+        reading.changes,
+        base,
+        reading.result,
+        patch,
+        provenance,
+        reading.screened,
+        offer.of,
+        reading.conflicts,
+    )
+
+
+class _Reader:
+    """Reads one offer for one tree, in one way or another."""
+
+    def __init__(self, repository: Repository, base: str, offer: Offer, *, allow_secrets: bool) -> None:
+        self._repository, self._base, self._offer = repository, base, offer
+        self._options = offer.provenance.flags.options()
+        self._allow_secrets = allow_secrets
+
+    def read(self, normalised: Normalised) -> _Reading:
+        """Return what a text makes of the tree."""
+        text, steps = normalised.data, normalised.steps
+        patch: Patch | None = None
+        try:
+            patch = parse_patch(text, self._options)
+            screened = self._screen(text, patch)
+            tree = self._repository.tree(self._base)
+            changes, conflicts = self._apply(tree, patch)
+            check_submodules(tree.objects, changes)
+        except MissingObject:
+            raise
+        except PatchError as error:
+            return _Reading(text, steps, patch, error)
+        return _Reading(text, steps, patch, None, changes, tree.write().hex(), screened, conflicts)
+
+    def _apply(self, tree: Tree, patch: Patch) -> tuple[tuple[FileChange, ...], tuple[bytes, ...]]:
+        """Apply a patch to ``tree``; return what changed, and what is in conflict where that is kept."""
+        flags = self._offer.provenance.flags
+        if not flags.three_way:
+            return apply_patch(tree, patch, self._options), ()
+        from patches.threeway import ThreewayMerge, apply_threeway, path_merges, read_merge_options
+
+        git = self._repository.git
+        merge = ThreewayMerge(tree.objects, read_merge_options(git, flags.favor), path_merges(git))
+        merged = apply_threeway(tree, patch, self._options, merge, keep=flags.conflicts == "keep")
+        return merged.changes, tuple(conflict.path for conflict in merged.conflicts)
+
+    def read_dialect(self, strict: _Reading) -> _Reading:
+        """Return how a text reads in its dialect; ``strict``, how it did as it is, where it has none."""
+        # Here: an ordinary patch needs none of it.
+        from patches.dialects.normalisation import normalise
+
+        try:
+            normalised = normalise(strict.text, self._content, self._options)
+        except (MissingObject, AmbiguousPatch) as error:
+            if isinstance(error, MissingObject):
+                raise
+            return strict._replace(error=error)
+        except PatchError:
+            # It is in no dialect: what the engine says of it as it is helps more.
+            return strict
+        return self.read(normalised) if normalised.steps else strict
+
+    def _content(self, path: bytes) -> bytes | None:
+        tree = self._repository.tree(self._base)
+        entry = tree.entry(path)
+        return None if entry is None or entry.mode == MODE_GITLINK else tree.objects.read_blob(entry.oid)
+
+    def _screen(self, text: bytes, patch: Patch) -> Screened:
+        """Look through a text and what was given, whichever of its files are chosen."""
+        reverse = self._options.reverse
+        if reverse or self._options.paths:
+            patch = parse_patch(text, msgspec.structs.replace(self._options, reverse=False, paths=()))
+        screened = screen(text, patch, allow=self._allow_secrets, reverse=reverse)
+        if text == self._offer.data:
+            return screened
+        return screened.and_more(screen_rest(self._offer.data, text, allow=self._allow_secrets))
+
+
+def _provenance(offer: Offer, reading: _Reading, patch: bytes | None) -> Provenance:
+    given = None if patch == offer.data else offer.data
+    return msgspec.structs.replace(offer.provenance, given=given, normalised=reading.steps)
+
+
+def _ordinary(repository: Repository, base: str, result: str, texts: Iterable[bytes]) -> bytes | None:
+    """Return the first of ``texts`` that leads from one tree to another with the engine's defaults."""
+    for text in dict.fromkeys(texts):
+        tree = repository.tree(base)
+        try:
+            apply_patch(tree, parse_patch(text))
+        except PatchError:
+            continue
+        if tree.write().hex() == result:
+            return text
+    return None
+
+
+def has_result(repository: Repository, oid: str, patch: Patch, options: ApplyOptions = DEFAULTS) -> bool:
+    """Tell whether a patch can be taken back from a tree and then gives exactly this tree again.
+
+    Raises:
+        MissingObject: The repository does not give an object that it takes.
+    """
+    tree = repository.tree(oid)
+    try:
+        apply_patch(tree, reverse_patch(patch), options)
+        apply_patch(tree, patch, options)
+    except MissingObject:
+        raise
+    except PatchError:
+        return False
+    return tree.write().hex() == oid
