@@ -83,6 +83,7 @@ class MergeLab:
     def git_applies(self, ours: Files, patch: bytes, *options: str) -> Merged | None:
         """Return what ``git apply --3way --index`` leaves, with conflicts or without; None where it refuses."""
         self.git("read-tree", "--reset", "-u", self.tree(ours).hex())
+        self.git("clean", "-dfqx")  # What an earlier patch left in conflict is in no tree.
         command = ("apply", "--3way", "--index", "--whitespace=nowarn", *options)
         done = self.git(*command, feed=patch, check=False)
         self.said = done.stderr.decode()

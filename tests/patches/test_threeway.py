@@ -17,10 +17,11 @@ from patches.errors import (
     HunkMismatch,
     MergeConflict,
     MissingFile,
+    PatchError,
     UnmarkableConflict,
     WrongMode,
 )
-from patches.model import MODE_EXECUTABLE, MODE_SYMLINK
+from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK
 from patches.objects import Objects
 from patches.parse import parse_patch
 from patches.textmerge import Region, conflict_regions, merge_contents
@@ -90,6 +91,42 @@ def test_random_edits_of_both_sides_merge_as_git_merges_them(lab: MergeLab, seed
     base, ours, theirs = three_states(Author(seed))
     patch = lab.diff(base, theirs, "--binary", "--full-index", context)
     assert lab.we_apply(ours, patch) == lab.git_applies(ours, patch), lab.said
+
+
+def rearranged(author: Author, files: Files) -> Files:
+    """Return ``files`` edited, some renamed, deleted, created, or of another mode."""
+    chance = author.random.random
+    after: dict[str, bytes | tuple[int, bytes]] = {}
+    for path, value in files.items():
+        assert isinstance(value, bytes)
+        if chance() < 0.95:
+            name = author.random.choice(["new", f"r{path}", "f1"]) if chance() < 0.1 else path
+            mode = MODE_EXECUTABLE if chance() < 0.1 else MODE_FILE
+            after[name] = mode, author.edited(value)
+    return after if chance() < 0.8 else after | {"added": author.content()}
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 1 << 32), find=st.sampled_from([(), ("-M",), ("-M", "-C")]))
+def test_what_git_refuses_is_refused_and_everything_else_is_the_same(
+    lab: MergeLab, seed: int, find: tuple[str, ...]
+):
+    """But for a rename or a copy onto a file that exists: git merges over that without looking at it."""
+    author = Author(seed)
+    base: Files = {f"f{number}": author.content() for number in range(4)}
+    ours, theirs = rearranged(author, base), rearranged(author, base)
+    patch = lab.diff(base, theirs, "--binary", *find)
+    if not patch:
+        return
+    git = lab.git_applies(ours, patch)
+    parts = parse_patch(patch).files
+    put = {part.new_path for part in parts if part.operation in ("rename", "copy")}
+    put -= {part.old_path for part in parts if part.operation in ("rename", "delete")}
+    if git is None or put & {path.encode() for path in ours}:
+        with pytest.raises(PatchError):
+            lab.we_apply(ours, patch)
+    else:
+        assert lab.we_apply(ours, patch) == git, lab.said
 
 
 FAVORS: tuple[Favor | None, ...] = (None, "ours", "theirs", "union")
