@@ -34,7 +34,6 @@ def show_path(path: bytes) -> str:
 
 _SHOWN_PLACES = 8
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
-_SHOWN_REGIONS = 8
 
 
 class PatchError(Exception):
@@ -212,18 +211,10 @@ class MergeConflict(PatchError):
 
     def __init__(self, conflicts: Sequence[Conflict]) -> None:
         count = "1 file is" if len(conflicts) == 1 else f"{len(conflicts)} files are"
-        where = "".join(f"\n  {show_path(each.path)}: {_show_regions(each)}" for each in conflicts)
+        where = "".join(f"\n  {each}" for each in conflicts)
         super().__init__(f"{count} in conflict, and nothing was applied{where}")
         self.conflicts = tuple(conflicts)
 
 
 class UnmarkableConflict(MergeConflict):
     """Of the files in conflict, some can hold no markers: binary files, symlinks. ``conflicts`` are those."""
-
-
-def _show_regions(conflict: Conflict) -> str:
-    if not conflict.regions:
-        return "its content takes no markers"
-    spans = [f"{region.first}-{region.last}" for region in conflict.regions[:_SHOWN_REGIONS]]
-    more = len(conflict.regions) - len(spans)
-    return f"lines {', '.join(spans)}{f' and {more} more' if more else ''} of the merged file"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 from msgspec import Struct
 
 from patches.apply import apply_changes
-from patches.errors import FileRefused, MergeConflict, UnmarkableConflict
+from patches.errors import FileRefused, MergeConflict, UnmarkableConflict, show_path
 from patches.model import MODE_SYMLINK, FileChange, FilePatch, Oid, Patch
 from patches.options import DEFAULTS, ApplyOptions, Favor
 from patches.plan import plan_patch
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from patches.tree import Tree
 
 _STYLES: dict[str, ConflictStyle] = {"merge": "merge", "diff3": "diff3", "zdiff3": "zdiff3"}
+_SHOWN_REGIONS = 8
 _MARKER_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 
 Outcome: TypeAlias = Literal["clean", "conflict", "no blob", "misfit", "untried"]
@@ -73,6 +74,15 @@ class Conflict(Struct, frozen=True, gc=False):
     ours: Oid
     theirs: Oid
     regions: tuple[Region, ...]
+
+    def __str__(self) -> str:
+        """Return the path and the lines, for a person."""
+        if not self.regions:
+            return f"{show_path(self.path)}: its content takes no markers"
+        spans = [f"{region.first}-{region.last}" for region in self.regions[:_SHOWN_REGIONS]]
+        more = len(self.regions) - len(spans)
+        lines = f"lines {', '.join(spans)}{f' and {more} more' if more else ''}"
+        return f"{show_path(self.path)}: {lines} of the merged file"
 
 
 class Attempt(NamedTuple):

@@ -156,6 +156,10 @@ _HINTS = {
     "PatchSyntaxError": "make the patch again: `git diff --binary > fix.diff`",
     "PatchTooLarge": "cut it in several: `git diff --binary -- PATH > one.diff`",
     "MissingBinary": "make the patch with its binary content: `git diff --binary --full-index > fix.diff`",
+    "MergeConflict": (
+        "let the markers in with `--conflicts=keep`, or decide with `--ours`, `--theirs` or `--union`"
+    ),
+    "UnmarkableConflict": "decide with `--ours` or `--theirs`",
     "HunkMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
     "AmbiguousPatch": "make the patch again with more context: `git diff -U10 > fix.diff`",
     "AmbiguousHunk": "make the patch from the tree it is for, or with more context: `git diff -U9`",

@@ -88,8 +88,10 @@ def report_applied(applied: Applied, source: str, voice: Voice = Voice()) -> Non
         _report_change(applied, source, verbose=voice.verbose)
     if applied.normalised:
         say(f"normalised: {', '.join(applied.normalised)}")
+    for conflict in applied.conflicts:
+        say(f"warning: in conflict, with markers: {conflict}")
     if applied.conflicts:
-        say(f"warning: in conflict, with markers: {', '.join(applied.conflicts)}; no gate measures that")
+        say("warning: no gate measures this candidate until they are resolved")
     if applied.configures:
         say(f"note: touches the gates' own configuration: {', '.join(applied.configures)}")
     if applied.secrets:

@@ -31,7 +31,7 @@ class Applied(Struct, frozen=True):
     normalised: tuple[str, ...] = ()
     """What was done to the given bytes before they could be read as a patch."""
     conflicts: tuple[str, ...] = ()
-    """Paths that a merge left in conflict: they hold markers, and no gate measures them."""
+    """Files that a merge left in conflict, with their marked lines: no gate measures them."""
     warnings: tuple[str, ...] = ()
     """What else in it may be a secret, for a person to look at."""
 

@@ -216,7 +216,7 @@ def carry_out(
                 note=note,
                 of=each.of,
                 secrets=each.screened.secrets,
-                conflicts=each.conflicts,
+                conflicts=[conflict.path for conflict in each.conflicts],
             )
             for each, files in steps
         ]
@@ -239,7 +239,7 @@ def carry_out(
             started=started,
             configures=configures,
             normalised=each.provenance.normalised,
-            conflicts=tuple(map(show_path, each.conflicts)),
+            conflicts=tuple(map(str, each.conflicts)),
         )
         outcome.append(each.screened.tell(applied))
         started, left = "", ()

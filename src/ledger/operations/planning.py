@@ -19,11 +19,12 @@ from ledger.provenance import Provenance
 from ledger.repository import Repository
 from patches.apply import apply_patch
 from patches.dialects.model import AmbiguousPatch, Normalised
-from patches.errors import EmptyPatch, MissingObject, PatchError
+from patches.errors import EmptyPatch, MergeConflict, MissingObject, PatchError
 from patches.model import MODE_GITLINK, FileChange, Patch
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
 from patches.submodules import check_submodules
+from patches.threeway import Conflict, ThreewayMerge, apply_threeway, path_merges, read_merge_options
 from patches.tree import Tree
 
 
@@ -52,7 +53,7 @@ class Planned(NamedTuple):
     provenance: Provenance
     screened: Screened
     of: int | None = None
-    conflicts: tuple[bytes, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 class Refusal(NamedTuple):
@@ -81,7 +82,7 @@ class _Reading(NamedTuple):
     changes: tuple[FileChange, ...] = ()
     result: str = ""
     screened: Screened = Screened()
-    conflicts: tuple[bytes, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 def plan_all(
@@ -114,7 +115,8 @@ def _plan(repository: Repository, base: str, offer: Offer, *, allow_secrets: boo
     if reading.error is not None:
         if offer.provenance.flags.allow_empty and isinstance(reading.error, EmptyPatch):
             return Planned((), base, base, offer.data, offer.provenance, Screened())
-        reading = reader.read_dialect(reading)
+        if not isinstance(reading.error, MergeConflict):
+            reading = reader.read_dialect(reading)
     if reading.error is not None:
         if reading.patch is None or not has_result(repository, base, reading.patch, options):
             provenance = _provenance(offer, reading, reading.text)
@@ -159,17 +161,15 @@ class _Reader:
             return _Reading(text, steps, patch, error)
         return _Reading(text, steps, patch, None, changes, tree.write().hex(), screened, conflicts)
 
-    def _apply(self, tree: Tree, patch: Patch) -> tuple[tuple[FileChange, ...], tuple[bytes, ...]]:
+    def _apply(self, tree: Tree, patch: Patch) -> tuple[tuple[FileChange, ...], tuple[Conflict, ...]]:
         """Apply a patch to ``tree``; return what changed, and what is in conflict where that is kept."""
         flags = self._offer.provenance.flags
         if not flags.three_way:
             return apply_patch(tree, patch, self._options), ()
-        from patches.threeway import ThreewayMerge, apply_threeway, path_merges, read_merge_options
-
         git = self._repository.git
         merge = ThreewayMerge(tree.objects, read_merge_options(git, flags.favor), path_merges(git))
         merged = apply_threeway(tree, patch, self._options, merge, keep=flags.conflicts == "keep")
-        return merged.changes, tuple(conflict.path for conflict in merged.conflicts)
+        return merged.changes, merged.conflicts
 
     def read_dialect(self, strict: _Reading) -> _Reading:
         """Return how a text reads in its dialect; ``strict``, how it did as it is, where it has none."""
