@@ -43,6 +43,8 @@ def test_a_conflict_is_refused_with_its_lines_and_what_helps(shell: Shell, clash
 
 
 def test_a_kept_conflict_is_said_and_stops_the_gates(shell: Shell, clash: Path):
+    checked = shell("apply", "--3way", "--conflicts=keep", "--check", clash)
+    assert "warning: would be in conflict, with markers: a.txt: lines 2-6" in checked.err
     done = shell("apply", "--3way", "--conflicts=keep", clash)
     assert done.code == 0, done.err
     assert "warning: in conflict, with markers: a.txt: lines 2-6" in done.err

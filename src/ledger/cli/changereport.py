@@ -44,6 +44,8 @@ def show_changes(planned: Planned, reports: Sequence[str]) -> None:
     """Print what a patch would change, in the forms that are asked for."""
     if planned.provenance.normalised:
         say(f"normalised: {', '.join(planned.provenance.normalised)}")
+    for conflict in planned.conflicts:
+        say(f"warning: would be in conflict, with markers: {conflict}")
     for form in (stat, numstat, summary):
         if form.__name__ in reports:
             for line in form(planned.changes):
