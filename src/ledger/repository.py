@@ -6,8 +6,9 @@ Only this module finds repositories; everything after it gets a `Repository`.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pygit2
 
@@ -16,6 +17,9 @@ from patches.gitindex import unsupported_feature
 from patches.objects import Objects
 from patches.oids import EMPTY_TREE
 from patches.tree import Tree
+
+if TYPE_CHECKING:
+    from patches.whitespace import WhitespaceRule
 
 # What libgit2 says of a repository that `safe.directory` does not name; the path is the one to name there.
 _NOT_OWNED = re.compile(r"repository path '(.*)' is not owned by current user", re.DOTALL)
@@ -105,6 +109,23 @@ class Repository:
             return path.read_bytes() if path.is_file() else None
         entry = self.tree(self.head().tree).entry(name.encode())
         return None if entry is None else self.objects.read_blob(entry.oid)
+
+    def whitespace_rules(self) -> Callable[[bytes], WhitespaceRule]:
+        """Return what configuration and attributes count as a whitespace error under each path, as of now."""
+        from patches.whitespace import parse_rule, rule_for
+
+        config, said = self.git.config, ""
+        if "core.whitespace" in config:
+            said = str(config["core.whitespace"])
+        configured = parse_rule(said)
+
+        def rule_of(path: bytes) -> WhitespaceRule:
+            value = self.git.get_attr(path, "whitespace")
+            if isinstance(value, bool):
+                value = "set" if value else "unset"
+            return rule_for(value, configured)
+
+        return rule_of
 
     def listing(self, oid: str) -> bytes:
         """Return every file of a tree, byte for byte as ``git ls-tree -r -z`` prints it."""

@@ -19,7 +19,8 @@ from ledger.provenance import Provenance
 from ledger.repository import Repository
 from patches.apply import apply_patch
 from patches.dialects.model import AmbiguousPatch, Normalised
-from patches.errors import EmptyPatch, MergeConflict, MissingObject, PatchError
+from patches.dialects.normalisation import CERTAIN, needs_normalising, normalise
+from patches.errors import EmptyPatch, MissingObject, PatchError
 from patches.model import MODE_GITLINK, FileChange, Patch
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
@@ -110,13 +111,9 @@ def plan_all(
 
 def _plan(repository: Repository, base: str, offer: Offer, *, allow_secrets: bool) -> Planned | Refusal:
     options = offer.provenance.flags.options()
-    reader = _Reader(repository, base, offer, allow_secrets=allow_secrets)
-    reading = reader.read(Normalised(offer.data if offer.text is None else offer.text, ()))
-    if reading.error is not None:
-        if offer.provenance.flags.allow_empty and isinstance(reading.error, EmptyPatch):
-            return Planned((), base, base, offer.data, offer.provenance, Screened())
-        if not isinstance(reading.error, MergeConflict):
-            reading = reader.read_dialect(reading)
+    reading = _Reader(repository, base, offer, allow_secrets=allow_secrets).read()
+    if isinstance(reading.error, EmptyPatch) and offer.provenance.flags.allow_empty:
+        return Planned((), base, base, offer.data, offer.provenance, Screened())
     if reading.error is not None:
         if reading.patch is None or not has_result(repository, base, reading.patch, options):
             provenance = _provenance(offer, reading, reading.text)
@@ -145,7 +142,16 @@ class _Reader:
         self._options = offer.provenance.flags.options()
         self._allow_secrets = allow_secrets
 
-    def read(self, normalised: Normalised) -> _Reading:
+    def read(self) -> _Reading:
+        """Return how the offer reads: as it is, or in its dialect where that does not apply."""
+        text = self._offer.data if self._offer.text is None else self._offer.text
+        if not needs_normalising(text):
+            reading = self._read_as(Normalised(text, ()))
+            return reading if reading.error is None else self._read_dialect(text) or reading
+        # As it is, the engine could take a part of it for prose, or for another patch.
+        return self._read_dialect(text) or self._read_as(_unwrapped(text))
+
+    def _read_as(self, normalised: Normalised) -> _Reading:
         """Return what a text makes of the tree."""
         text, steps = normalised.data, normalised.steps
         patch: Patch | None = None
@@ -165,27 +171,27 @@ class _Reader:
         """Apply a patch to ``tree``; return what changed, and what is in conflict where that is kept."""
         flags = self._offer.provenance.flags
         if not flags.three_way:
-            return apply_patch(tree, patch, self._options), ()
+            rules = self._repository.whitespace_rules() if self._options.whitespace != "nowarn" else None
+            return apply_patch(tree, patch, self._options, rules=rules), ()
+        from patches.threeway import ThreewayMerge, apply_threeway, path_merges, read_merge_options
+
         git = self._repository.git
         merge = ThreewayMerge(tree.objects, read_merge_options(git, flags.favor), path_merges(git))
         merged = apply_threeway(tree, patch, self._options, merge, keep=flags.conflicts == "keep")
         return merged.changes, merged.conflicts
 
-    def read_dialect(self, strict: _Reading) -> _Reading:
-        """Return how a text reads in its dialect; ``strict``, how it did as it is, where it has none."""
-        # Here: an ordinary patch needs none of it.
-        from patches.dialects.normalisation import normalise
-
+    def _read_dialect(self, text: bytes) -> _Reading | None:
+        """Return how a text reads in its dialect; None where it fits in none, or is in none."""
         try:
-            normalised = normalise(strict.text, self._content, self._options)
-        except (MissingObject, AmbiguousPatch) as error:
-            if isinstance(error, MissingObject):
-                raise
-            return strict._replace(error=error)
+            normalised = normalise(text, self._content, self._options)
+        except AmbiguousPatch as error:
+            return _Reading(text, (), None, error)
+        except MissingObject:
+            raise
         except PatchError:
-            # It is in no dialect: what the engine says of it as it is helps more.
-            return strict
-        return self.read(normalised) if normalised.steps else strict
+            # What the engine says of it as it is helps more.
+            return None
+        return self._read_as(normalised) if normalised.steps else None
 
     def _content(self, path: bytes) -> bytes | None:
         tree = self._repository.tree(self._base)
@@ -201,6 +207,17 @@ class _Reader:
         if text == self._offer.data:
             return screened
         return screened.and_more(screen_rest(self._offer.data, text, allow=self._allow_secrets))
+
+
+def _unwrapped(text: bytes) -> Normalised:
+    """Return a text without what certainly is none of the patch, whether or not that applies."""
+    steps: list[str] = []
+    for name, unwrap in CERTAIN:
+        changed = unwrap(text)
+        if changed is not None:
+            text = changed
+            steps.append(name)
+    return Normalised(text, tuple(steps))
 
 
 def _provenance(offer: Offer, reading: _Reading, patch: bytes | None) -> Provenance:
