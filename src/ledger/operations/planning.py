@@ -20,13 +20,25 @@ from ledger.repository import Repository
 from patches.apply import apply_patch
 from patches.dialects.model import AmbiguousPatch, Normalised
 from patches.dialects.normalisation import CERTAIN, needs_normalising, normalise
-from patches.errors import EmptyPatch, MissingObject, PatchError
+from patches.errors import (
+    AmbiguousHunk,
+    EmptyPatch,
+    MergeConflict,
+    MissingObject,
+    PatchError,
+    PatchTooLarge,
+    UnsafePath,
+    WhitespaceRefused,
+)
 from patches.model import MODE_GITLINK, FileChange, Patch
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
 from patches.submodules import check_submodules
 from patches.threeway import Conflict, ThreewayMerge, apply_threeway, path_merges, read_merge_options
 from patches.tree import Tree
+
+_UNDERSTOOD = (AmbiguousHunk, MergeConflict, PatchTooLarge, UnsafePath, WhitespaceRefused)
+"""Why a patch is refused that was read as it was meant: no dialect would help."""
 
 
 class Offer(NamedTuple):
@@ -147,7 +159,10 @@ class _Reader:
         text = self._offer.data if self._offer.text is None else self._offer.text
         if not needs_normalising(text):
             reading = self._read_as(Normalised(text, ()))
-            return reading if reading.error is None else self._read_dialect(text) or reading
+            if reading.error is None or isinstance(reading.error, _UNDERSTOOD):
+                return reading
+            loose = self._read_dialect(text)
+            return reading if loose is None else loose._replace(patch=loose.patch or reading.patch)
         # As it is, the engine could take a part of it for prose, or for another patch.
         return self._read_dialect(text) or self._read_as(_unwrapped(text))
 
