@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ledger.replay import Step
     from ledger.state import State
     from patches.backups import BackupGroup
+    from patches.model import FileChange
     from patches.tree import Tree
 
 
@@ -113,10 +114,28 @@ class LedgerReader:
         """Return the candidate's tree (HEAD's without a run), and its groups of suffixed backups."""
         from ledger.operations import moving
 
+        tree = self._present_tree()
+        return tree, moving.find_groups(self.repository, self._reading_workspace(), tree, paths)
+
+    def plan_move(
+        self,
+        sources: Sequence[bytes],
+        destination: bytes,
+        *,
+        force: bool = False,
+        skip_errors: bool = False,
+    ) -> tuple[FileChange, ...]:
+        """Return what moving files as ``git mv`` does would change. See `moving.plan`."""
+        from ledger.operations import moving
+
+        tree = self._present_tree()
+        return moving.plan(self.repository, tree, sources, destination, force=force, skip_errors=skip_errors)
+
+    def _present_tree(self) -> str:
+        """Return the candidate's tree; HEAD's without a run."""
         workspace = self._reading_workspace()
         head = None if workspace is None else workspace.open_run()
-        tree = self.repository.head().tree if head is None else head.tree
-        return tree, moving.find_groups(self.repository, workspace, tree, paths)
+        return self.repository.head().tree if head is None else head.tree
 
     def preview(self, offers: Sequence[Offer], *, allow_secrets: bool = False) -> tuple[Planned, ...]:
         """Return what patches would make of the candidate, one after the other. See `previewing.preview`."""

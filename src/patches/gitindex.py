@@ -113,7 +113,7 @@ class IndexFile:
     def disagreement(self, path: bytes, wanted: Entry | None) -> str | None:
         """Return why the index does not have exactly ``wanted`` at ``path``, or None if it does."""
         if any(self._found(path, stage) is not None for stage in (1, 2, 3)):
-            return "is in conflict in the index"
+            return "is conflicted in the index"
         found = self._found(path)
         if found is None:
             return None if wanted is None else "is not in the index"

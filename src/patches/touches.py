@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from patches.errors import show_path
 from patches.model import ENTRY_MODES
 from patches.paths import check_path
 
@@ -48,6 +49,9 @@ class LeftAlone(NamedTuple):
 
     path: bytes
     reason: str
+
+    def __str__(self) -> str:
+        return f"{show_path(self.path)}: {self.reason}"
 
 
 def order_touches(touches: Iterable[Touch]) -> tuple[Touch, ...]:

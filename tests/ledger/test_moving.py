@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,8 @@ from ledger.api import Ledger
 from ledger.errors import ChecksFailed, StalePlan
 from ledger.events import ChecksVerified, PatchApplied
 from patches.canonicalization import encode_plan, parse_plan
-from patches.model import MODE_EXECUTABLE
+from patches.checkouts import move_checkouts
+from patches.model import MODE_EXECUTABLE, MODE_GITLINK, Entry, FileChange
 from patches.moves import MoveRefused
 from patches.worktree_errors import WorkTreeRefusal
 
@@ -26,6 +29,7 @@ BASE = {
     b"dir/c.txt": File(b"three\n", MODE_EXECUTABLE),
     b"dir/d/e.txt": File(b"four\n"),
 }
+COMMIT = ("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit")
 
 
 @pytest.fixture
@@ -146,3 +150,58 @@ def test_a_plan_made_for_another_tree_is_refused(book: Book, ledger: Ledger) -> 
     with pytest.raises(StalePlan):
         ledger.canonicalize(plan)
     book.assert_followed(book.write_tree({**files, b"x": File(b"x\n")}))
+
+
+def test_what_would_move_is_said_and_nothing_written(book: Book) -> None:
+    """As `git mv -n`: no run, no ledger; and what cannot be moved is refused as it would be."""
+    with Ledger.open(book.root) as ledger:
+        (change,) = ledger.plan_move([b"a.txt"], b"elsewhere")
+        assert (change.operation, change.old_path, change.path) == ("rename", b"a.txt", b"elsewhere")
+        with pytest.raises(MoveRefused):
+            ledger.plan_move([b"a.txt"], b"b.txt")
+        assert ledger.plan_move([b"a.txt"], b"b.txt", skip_errors=True) == ()
+    assert not (book.root / ".git/ledger").exists()
+    book.assert_followed(book.write_tree(BASE))
+
+
+def test_a_submodule_s_checkout_goes_along(tmp_path: Path, book: Book) -> None:
+    """With its edits and with the submodules in it, and Git finds all of their repositories."""
+    git = partial(subprocess.run, check=True, capture_output=True)
+    allowed = ("git", "-c", "protocol.file.allow=always")
+    for name, inner in (("inner", None), ("outer", "inner")):
+        git(["git", "init", "-q", tmp_path / name])
+        (tmp_path / name / "file").write_text(name)
+        if inner is not None:
+            git([*allowed, "submodule", "add", "-q", tmp_path / inner, "lib/in"], cwd=tmp_path / name)
+        git(["git", "add", "."], cwd=tmp_path / name)
+        git([*COMMIT, "-qm", "x"], cwd=tmp_path / name)
+    git([*allowed, "submodule", "add", "-q", tmp_path / "outer", "sub"], cwd=book.root)
+    git([*allowed, "submodule", "update", "-q", "--init", "--recursive"], cwd=book.root)
+    git([*COMMIT, "-qm", "submodule"], cwd=book.root)
+    (book.root / "sub/mine").write_text("mine\n")
+    (book.root / "deep/er").mkdir(parents=True)
+    with Ledger.open(book.root) as ledger:
+        assert ledger.move([b"sub"], b"deep/er/sub").warnings == ()
+    assert not (book.root / "sub").exists()
+    assert (book.root / "deep/er/sub/mine").read_text() == "mine\n"
+    for place in ("deep/er/sub", "deep/er/sub/lib/in"):
+        top = git(["git", "rev-parse", "--show-toplevel"], cwd=book.root / place).stdout
+        assert top.decode().strip() == os.path.realpath(book.root / place)
+    status = git(["git", "submodule", "status", "--recursive"], cwd=book.root).stdout.decode()
+    assert [line[0] for line in status.splitlines()] == [" ", " "], status
+    assert git(["git", "status", "--porcelain"], cwd=book.root / "deep/er/sub").stdout == b"?? mine\n"
+
+
+def test_a_checkout_that_cannot_go_along_is_said(book: Book) -> None:
+    """The entry has moved; the files are where they were."""
+    git = partial(subprocess.run, check=True, capture_output=True, cwd=book.root)
+    git(["git", "init", "-q", "sub"])
+    git([*COMMIT, "-q", "--allow-empty", "-m", "x"], cwd=book.root / "sub")
+    git(["git", "-c", "advice.addEmbeddedRepo=false", "add", "sub"])
+    git([*COMMIT, "-qm", "submodule"])
+    moved = FileChange(b"there/sub", "rename", None, Entry(MODE_GITLINK, b"1" * 20), b"sub")
+    (book.root / "there/sub").mkdir(parents=True)
+    (book.root / "there/sub/mine").touch()
+    (remark,) = move_checkouts(os.fsencode(book.root), [moved])
+    assert remark.startswith("the checkout of submodule there/sub stays behind: ")
+    assert (book.root / "sub/.git").is_dir()

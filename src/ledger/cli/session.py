@@ -12,10 +12,13 @@ import click
 from ledger.cli.output import count_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ledger.api import Ledger
     from ledger.cli.app import Session
     from ledger.events import AnyEvent
     from ledger.operations.outcome import Applied
+    from patches.model import FileChange
 
 _SHOWN_FILES = 10
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -110,19 +113,26 @@ def _report_change(applied: Applied, source: str, *, verbose: bool) -> None:
         return
     added = sum(file.added for file in applied.files)
     removed = sum(file.removed for file in applied.files)
-    for line in _file_lines(applied, len(applied.files) if verbose else _SHOWN_FILES):
+    shown = len(applied.files) if verbose else _SHOWN_FILES
+    for line in _file_lines(applied.files[:shown]):
         say(line)
+    if len(applied.files) > shown:
+        say(f"  … and {len(applied.files) - shown} more: `ledger show {applied.event}`")
     say(f"{count_of(len(applied.files), 'file')} changed, +{added} -{removed}, tree {applied.tree[:12]}")
 
 
-def _file_lines(applied: Applied, shown: int) -> list[str]:
+def report_planned(changes: Sequence[FileChange]) -> None:
+    """Print on stdout what would be done, all of it: this is what was asked for."""
+    for line in _file_lines(changes):
+        click.echo(line)
+
+
+def _file_lines(changes: Sequence[FileChange]) -> list[str]:
     from patches.errors import show_path
 
     lines: list[str] = []
-    for file in applied.files[:shown]:
+    for file in changes:
         old = "" if file.old_path is None else f"{show_path(file.old_path)} → "
         counts = f"  +{file.added} -{file.removed}" if file.added or file.removed else ""
         lines.append(f"  {file.operation:<6} {old}{show_path(file.path)}{counts}")
-    if len(applied.files) > shown:
-        lines.append(f"  … and {len(applied.files) - shown} more: `ledger show {applied.event}`")
     return lines

@@ -10,6 +10,8 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from ledger.errors import ChecksFailed, StalePlan
 from ledger.events import CheckFound, ChecksVerified, PatchApplied
 from ledger.filerecords import FileRecord, parse_path
@@ -23,6 +25,7 @@ from ledger.run import RunLog
 from ledger.workspace import Change, Workspace
 from patches.backups import BackupGroup, group_backups
 from patches.canonicalization import Plan, plan_canonicalization
+from patches.checkouts import move_checkouts
 from patches.diff import diff_trees
 from patches.errors import show_path
 from patches.gitprogram import git_environment
@@ -65,13 +68,47 @@ def move(  # noqa: PLR0913 - what may be asked of `git mv`, and what the event s
     """
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin("mv")
-        tree = workspace.repository.tree(log.head.tree)
-        there = _directories(workspace.repository, [*sources, destination])
-        changes = plan_moves(
-            tree, sources, destination, force=force, skip_errors=skip_errors, directories=there
+        changes = plan(
+            workspace.repository,
+            log.head.tree,
+            sources,
+            destination,
+            force=force,
+            skip_errors=skip_errors,
         )
         source = " ".join(["mv", *map(show_path, sources), show_path(destination)])
-        return _carry(workspace, log, changes, checks, source=source, note=note, allow_secrets=allow_secrets)
+        applied = _carry(
+            workspace, log, changes, checks, source=source, note=note, allow_secrets=allow_secrets
+        )
+        if workspace.repository.work_dir is None:
+            return applied
+        # Past the commit point: what stays behind is whole, and where `git submodule` looks for it is said.
+        remarks = move_checkouts(os.fsencode(workspace.repository.work_dir), changes)
+        return replace(applied, warnings=(*applied.warnings, *remarks))
+
+
+def plan(
+    repository: Repository,
+    tree: str,
+    sources: Sequence[bytes],
+    destination: bytes,
+    *,
+    force: bool = False,
+    skip_errors: bool = False,
+) -> tuple[FileChange, ...]:
+    """Return what `move` would do to a tree. Writes nothing.
+
+    Raises:
+        MoveRefused: Git would refuse it too.
+    """
+    return plan_moves(
+        repository.tree(tree),
+        sources,
+        destination,
+        force=force,
+        skip_errors=skip_errors,
+        directories=_directories(repository, [*sources, destination]),
+    )
 
 
 def find_groups(
