@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -265,6 +266,7 @@ def released() -> dict[str, Path]:
 
 
 PROBES: dict[str, Callable[[], object]] = {
+    "atheris": lambda: find_spec("atheris"),
     "strace": traces,
     "postgres": postgres_bin,
     "chromium": chromium,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,9 @@ from patches.binary import BinaryDamage, apply_delta, decode_base85
 from patches.errors import EmptyPatch, PatchError, PatchSyntaxError
 from patches.names import header_name, unquote_name
 from patches.parse import parse_patch, reverse_patch
+
+if TYPE_CHECKING:
+    from patch_lab import Bench
 
 HEAD = b"diff --git a/f b/f\nindex 111..222 100644\n--- a/f\n+++ b/f\n"
 HUNK = b"@@ -1,3 +1,3 @@ def f():\n one\n-two\n+2\n three\n"
@@ -259,3 +263,12 @@ def test_no_cut_text_passes_for_the_whole_patch() -> None:
         except PatchError:
             continue
         assert partial.files == whole.files[: len(partial.files)]
+
+
+def test_an_empty_context_line_before_a_marker_is_damage_or_a_line(bench: Bench) -> None:
+    """GNU diff drops the space of an empty context line; what stands after it is looked at, too."""
+    patch = (
+        b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n\n x\n-y\n\\ No newline at end of file\n+z\n"
+    )
+    old = bench.tree({b"f": b"\nx\ny"})
+    assert bench.apply(old, patch).tree == bench.tree({b"f": b"\nx\nz\n"}) == bench.git_apply(old, patch)
