@@ -11,8 +11,8 @@ See: ``git-apply(1)``, options ``-C``, ``--ignore-whitespace``, ``--whitespace``
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 from patches.explanation import split_lines
@@ -124,6 +124,42 @@ class _Lines:
             ]
 
 
+class _LineIndex:
+    """The lines of an image by their content, while hunks that follow one another replace some of them.
+
+    Searching each hunk in the whole image would take the square of the time. What a hunk has put there is
+    not in the index: no other hunk may take it.
+    """
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._at: dict[bytes, list[int]] = {}
+        for at, line in enumerate(lines):
+            self._at.setdefault(line, []).append(at)
+        self._starts: list[int] = []  # Of the replaced lines, in the image that was indexed.
+        self._shifts: list[int] = []  # By how much what follows each of them has moved.
+        self._end = 0
+
+    def count(self, line: bytes) -> int:
+        """Return how many there are of a line."""
+        return len(self._at.get(line, ()))
+
+    def places(self, line: bytes) -> Iterator[int]:
+        """Yield where a line stands now; where it was replaced, something else may stand."""
+        for at in self._at.get(line, ()):
+            before = bisect_right(self._starts, at)
+            yield at + self._shifts[before - 1] if before else at
+
+    def replace(self, at: int, sides: _Lines) -> bool:
+        """Note a replacement; False where it lies before an earlier one, and the index is of no more use."""
+        if at < self._end:
+            return False
+        shift = self._shifts[-1] if self._shifts else 0
+        self._starts.append(at - shift)
+        self._shifts.append(shift + len(sides.new) - len(sides.old))
+        self._end = at + len(sides.new)
+        return True
+
+
 _Place: TypeAlias = tuple[int, list[bytes]]
 """A line (from 0), and the preimage as it stands there."""
 
@@ -134,6 +170,7 @@ class _Image:
     def __init__(self, content: bytes, options: ApplyOptions, rule: WhitespaceRule) -> None:
         self._lines = split_lines(content)
         self._patched = bytearray(len(self._lines))
+        self._places: _LineIndex | None = None
         self._options = options
         self._rule = rule
         # Git takes a line without newline for the beginning of a longer one, if only whitespace follows.
@@ -212,10 +249,18 @@ class _Image:
             return range(size + 1)
         if not sides.old or self._options.ignore_whitespace or self._options.whitespace == "fix":
             return range(last + 1)
-        pivot = max(range(len(sides.old)), key=lambda at: len(sides.old[at]))
-        if not sides.old[pivot].endswith(b"\n"):
+        whole = [at for at, line in enumerate(sides.old) if line.endswith(b"\n")]
+        if not whole:
             return range(last + 1)
-        return (at - pivot for at in _occurrences(self._lines, sides.old[pivot]) if 0 <= at - pivot <= last)
+        pivot = min(whole, key=lambda at: self._index.count(sides.old[at]))
+        return (at - pivot for at in self._index.places(sides.old[pivot]) if 0 <= at - pivot <= last)
+
+    @property
+    def _index(self) -> _LineIndex:
+        """Where which line stands: made when it is asked for, since most hunks are where they say."""
+        if self._places is None:
+            self._places = _LineIndex(self._lines)
+        return self._places
 
     def _match(self, sides: _Lines, at: int, *, to_end: bool) -> list[bytes] | None:
         """Return the preimage as it stands at a line, which may differ in whitespace; None if it does not."""
@@ -257,6 +302,9 @@ class _Image:
 
     def _replace(self, at: int, sides: _Lines) -> None:
         stop = at + len(sides.old)
+        # Where hunks may overlap, the new lines count as well.
+        if self._places is not None and (self._options.allow_overlap or not self._places.replace(at, sides)):
+            self._places = None
         self._lines[at:stop] = sides.new
         self._patched[at:stop] = (b"\0" if self._options.allow_overlap else b"\1") * len(sides.new)
 
@@ -317,11 +365,3 @@ def _match_loosely(old: list[bytes], there: list[bytes]) -> list[bytes] | None:
     if not all(map(equal_but_for_whitespace, there, old[:inside])) or not all(map(is_blank, old[inside:])):
         return None
     return there + old[inside:]
-
-
-def _occurrences(lines: list[bytes], line: bytes) -> Iterator[int]:
-    at = -1
-    with suppress(ValueError):
-        while True:
-            at = lines.index(line, at + 1)
-            yield at

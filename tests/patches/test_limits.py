@@ -153,3 +153,10 @@ def test_hunks_take_no_more_memory_than_a_multiple_of_the_text() -> None:
         tracemalloc.stop()
     assert result.count(b"x\n") == 10_000
     assert peak < 30 * len(data)
+
+
+def test_hunks_that_are_all_elsewhere_go_where_git_puts_them(bench: Bench) -> None:
+    """A line more at the top, and none of a thousand hunks is where it says: each is looked up, not searched."""
+    data = many_hunks(1000)
+    old = bench.tree({b"f": b"0\n1\n2\nmore\n" + b"".join(b"%d\n" % at for at in range(3, 3000))})
+    assert bench.apply(old, data).tree == bench.git_apply(old, data)
