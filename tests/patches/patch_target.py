@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from patch_lab import Bench
 
 from patches.apply import apply_patch
+from patches.dialects.normalisation import normalise
 from patches.errors import PatchError
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 from patches.objects import Objects
@@ -79,23 +80,35 @@ class Target:
             seeds.append(b"\0\0" + patch)
             seeds.append(b"\x80\x04" + patch.replace(b"@@ -", b"@@ -1"))
         plain = self.bench.diff(self.old, self.bench.tree(NEW["edited"]), "-U1")
-        seeds.append(b"\0\0" + plain[plain.index(b"--- ") :])
+        plain = plain[plain.index(b"--- ") :]
+        seeds += [b"\0\0" + plain, b"\0\0Hello\n```diff\n" + plain + b"```\n"]
+        seeds += [b"\0\0> " + plain.replace(b"\n", b"\n> "), b"\0\0" + plain.decode().encode("utf-16")]
+        seeds.append(b"\0\0" + plain.replace(b"@@ -3,3 +3,3 @@", b"@@ -9,7 +9,2 @@"))
         return seeds
 
+    def read(self, path: bytes) -> bytes | None:
+        """Return what a dialect asks for."""
+        value = OLD.get(path)
+        return value[1] if isinstance(value, tuple) else value
+
     def check(self, data: bytes) -> None:
-        """Read, apply and merge a patch.
+        """Read, apply and merge a patch, as it is and as whatever dialect it may be.
 
         Raises:
             AssertionError: it took too long, or a path that it writes leads outside.
         """
         begin = time.process_time()
         options, text = read_options(*data[:2].ljust(2, b"\0")), data[2:]
-        tree = Tree(self.objects, self.old)
         try:
-            patch = parse_patch(text, options)
+            patch, tree = parse_patch(text, options), Tree(self.objects, self.old)
             check_changes(tree, apply_patch(tree, patch, options))
         except PatchError as error:
             str(error)  # A message that cannot be made is a fault, too.
+        try:
+            ordinary, tree = normalise(text, self.read).data, Tree(self.objects, self.old)
+            check_changes(tree, apply_patch(tree, parse_patch(ordinary)))
+        except PatchError as error:
+            str(error)
         try:
             plan_threeway(Tree(self.objects, self.old), parse_patch(text))
         except PatchError as error:
