@@ -174,6 +174,21 @@ def test_a_refusal_names_the_event_in_whose_tree_the_patch_applied(started: Shel
     assert all(path.startswith((".git/ledger/", "fix.diff")) for path in changed), changed
 
 
+def test_a_refusal_says_whether_a_three_way_merge_would_help(started: Shell) -> None:
+    """It was tried: the command is named where it applies the patch, and does."""
+    git = ["git", "rev-parse", "HEAD:a.txt"]
+    oid = subprocess.run(git, cwd=started.root, check=True, capture_output=True, text=True).stdout.strip()
+    assert started("apply", started.file(FIX)).code == 0
+    index = f"index {oid}..{'1' * 40} 100644\n--- a/a.txt"
+    more = FIX.replace("--- a/a.txt", index).replace("-two\n+zwei\n three\n", " two\n three\n+four\n")
+    patch = started.file(more.replace("+1,3", "+1,4"))
+    started("apply", patch).refuses(
+        3, f"hint: it applied cleanly at work:3; try `ledger apply --3way {patch}`"
+    )
+    assert started("apply", "--3way", patch).code == 0
+    assert (started.root / "a.txt").read_bytes() == b"one\nzwei\nthree\nfour\n"
+
+
 @pytest.mark.parametrize("name", ["nowhere.diff", "dir"])
 def test_a_patch_file_that_cannot_be_read(shell: Shell, name: str) -> None:
     """The file is named; it is an input error."""

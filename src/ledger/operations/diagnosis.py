@@ -16,16 +16,41 @@ _LOOKED_AT = 64  # States, the newest first: what an agent works from is rarely 
 _EVENTS = 2048  # Read for them: most are no states, and a command must not read a whole long run.
 
 
-def diagnose(workspace: Workspace, log: RunLog, patch: Patch, error: PatchError) -> None:
-    """Let ``error`` name the newest event in whose tree ``patch`` applies, if one is near.
+def diagnose(workspace: Workspace, log: RunLog, patch: Patch, error: PatchError, merging: str = "") -> None:
+    """Let ``error`` say what helps: the newest event in whose tree ``patch`` applies, and a three-way merge.
 
     New objects in memory are forgotten. Nothing is written.
+
+    Args:
+        workspace: Where.
+        log: The run, whose candidate does not take the patch.
+        patch: As it was read.
+        error: Why it was refused.
+        merging: How the patch is named in the command that merges it; empty where that was tried.
     """
-    if not isinstance(error, FileRefused) or not log.written:
+    if not isinstance(error, FileRefused):
         return
-    fitting = _find_fitting(workspace, log, patch, error.path)
-    if fitting is not None:
-        error.hint = f"it applied cleanly at {fitting}; `ledger log` shows what has changed since"
+    fitting = _find_fitting(workspace, log, patch, error.path) if log.written else None
+    advice = [f"it applied cleanly at {fitting}"] if fitting is not None else []
+    if merging and _merges(workspace, log.head.tree, patch):
+        advice.append(f"try `ledger apply --3way {merging}`")
+    elif fitting is not None:
+        advice.append("`ledger log` shows what has changed since")
+    error.hint = "; ".join(advice)
+
+
+def _merges(workspace: Workspace, tree: str, patch: Patch) -> bool:
+    """Tell whether a three-way merge applies the patch without a conflict: it is tried, in memory."""
+    from patches.threeway import apply_threeway
+
+    repository = workspace.repository
+    try:
+        apply_threeway(repository.tree(tree), patch)
+    except PatchError:
+        return False
+    finally:
+        repository.objects.forget()
+    return True
 
 
 def _find_fitting(workspace: Workspace, log: RunLog, patch: Patch, path: bytes) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -86,7 +87,9 @@ def _refused(workspace: Workspace, log: RunLog, refusal: Refusal) -> PatchError:
         (event,) = log.append(refused)
         error.add_note(f"recorded as {event.reference}")
     if refusal.base == log.head.tree:
-        diagnose(workspace, log, refusal.patch, error)
+        given = refusal.provenance
+        merging = "" if given.flags.three_way else shlex.quote(given.source or "-")
+        diagnose(workspace, log, refusal.patch, error, merging)
     return error
 
 
