@@ -188,8 +188,6 @@ class _Reader:
         if not flags.three_way:
             rules = self._repository.whitespace_rules() if self._options.whitespace != "nowarn" else None
             return apply_patch(tree, patch, self._options, rules=rules), ()
-        from patches.threeway import ThreewayMerge, apply_threeway, path_merges, read_merge_options
-
         git = self._repository.git
         merge = ThreewayMerge(tree.objects, read_merge_options(git, flags.favor), path_merges(git))
         merged = apply_threeway(tree, patch, self._options, merge, keep=flags.conflicts == "keep")
