@@ -19,7 +19,8 @@ from ledger.errors import UnresolvedConflicts
 from ledger.events import GateMeasured, PatchApplied, PatchRefused
 from ledger.operations.gating import GateOptions
 from patches.apply import apply_patch
-from patches.errors import MergeConflict, UnmarkableConflict
+from patches.errors import HunkMismatch, MergeConflict, UnmarkableConflict
+from patches.oids import hash_blob
 from patches.options import Favor
 from patches.parse import parse_patch
 from patches.textmerge import conflict_regions
@@ -51,6 +52,10 @@ def ledger(checked: Checked) -> Iterator[Ledger]:
     with Ledger.open(checked.book.root) as opened:
         yield opened
         assert damage(opened) == []
+
+
+def oid(file: File) -> bytes:
+    return hash_blob(file.data).hex().encode()
 
 
 def patches(ledger: Ledger) -> list[PatchApplied]:
@@ -91,6 +96,27 @@ def test_a_conflict_in_one_of_several_files_changes_nothing(checked: Checked, le
     assert refused.error == "MergeConflict"
 
 
+def test_a_patch_that_does_not_fit_says_what_a_merge_would_give(checked: Checked, ledger: Ledger):
+    """Not where the repository lacks what it was made from: a merge is of no help then."""
+    near = {b"one": lines(1, 2, 3, 4, 5, "sechs", 7), b"two": BASE[b"two"]}
+    ledger.apply(checked.patch(near))
+    edit = {b"one": lines(1, 2, "drei", 4, 5, 6, 7)}
+    with pytest.raises(HunkMismatch) as clean:
+        ledger.apply(checked.patch(edit))
+    assert clean.value.hint.endswith("try `ledger apply --3way -`")
+    with pytest.raises(HunkMismatch) as conflicting:
+        ledger.apply(checked.patch({b"one": lines(1, 2, 3, 4, 5, "six", 7)}))
+    assert conflicting.value.hint.endswith("`ledger apply --3way -` finds conflicts in one")
+    foreign = lines(*"abcdef")
+    with pytest.raises(HunkMismatch) as unknown:
+        ledger.apply(
+            checked.patch({b"one": lines(*"abcxef")}, BASE | {b"one": foreign}).replace(
+                oid(foreign), b"1" * 40
+            )
+        )
+    assert "3way" not in unknown.value.hint
+
+
 @pytest.mark.parametrize("favor", ["ours", "theirs", "union"])
 def test_a_favored_side_decides_every_conflict(checked: Checked, ledger: Ledger, favor: Favor):
     ledger.apply(checked.patch(OURS))
@@ -109,6 +135,7 @@ def test_a_kept_conflict_is_a_candidate_that_no_gate_measures(checked: Checked, 
     assert applied.conflicts == ("one: lines 5-11 of the merged file",)
     assert content(ledger, b"one") == MARKED.data
     assert patches(ledger)[-1].conflicts == ("one",)
+    assert ledger.status().notes == ("unresolved conflicts, which no gate measures: one (line 5)",)
     with pytest.raises(UnresolvedConflicts, match="one: line 5"):
         ledger.gate()
     ledger.move([b"one"], b"moved")

@@ -9,9 +9,10 @@ from ledger.events import tree_after
 from ledger.run import RunLog
 from ledger.workspace import Workspace
 from patches.apply import apply_patch
-from patches.errors import FileRefused, MissingObject, PatchError
+from patches.errors import FileRefused, MissingObject, PatchError, show_path
 from patches.model import Patch
 
+_SHOWN = 5
 _LOOKED_AT = 64  # States, the newest first: what an agent works from is rarely older.
 _EVENTS = 2048  # Read for them: most are no states, and a command must not read a whole long run.
 
@@ -32,25 +33,34 @@ def diagnose(workspace: Workspace, log: RunLog, patch: Patch, error: PatchError,
         return
     fitting = _find_fitting(workspace, log, patch, error.path) if log.written else None
     advice = [f"it applied cleanly at {fitting}"] if fitting is not None else []
-    if merging and _merges(workspace, log.head.tree, patch):
-        advice.append(f"try `ledger apply --3way {merging}`")
+    merged = _try_merging(workspace, log.head.tree, patch, merging) if merging else ""
+    if merged:
+        advice.append(merged)
     elif fitting is not None:
         advice.append("`ledger log` shows what has changed since")
     error.hint = "; ".join(advice)
 
 
-def _merges(workspace: Workspace, tree: str, patch: Patch) -> bool:
-    """Tell whether a three-way merge applies the patch without a conflict: it is tried, in memory."""
-    from patches.threeway import apply_threeway
+def _try_merging(workspace: Workspace, oid: str, patch: Patch, name: str) -> str:
+    """Return in words what a three-way merge makes of the patch, in memory; "" where it is of no help."""
+    # Here: a patch that applies needs none of it.
+    from patches.threeway import ThreewayMerge, path_merges, plan_threeway
 
     repository = workspace.repository
+    tree = repository.tree(oid)
     try:
-        apply_threeway(repository.tree(tree), patch)
+        plan = plan_threeway(
+            tree, patch, merge=ThreewayMerge(tree.objects, of_path=path_merges(repository.git))
+        )
     except PatchError:
-        return False
+        return ""
     finally:
         repository.objects.forget()
-    return True
+    if not plan.conflicts:
+        return f"try `ledger apply --3way {name}`"
+    where = ", ".join(show_path(conflict.path) for conflict in plan.conflicts[:_SHOWN])
+    more = f" and {len(plan.conflicts) - _SHOWN} more" if len(plan.conflicts) > _SHOWN else ""
+    return f"`ledger apply --3way {name}` finds conflicts in {where}{more}"
 
 
 def _find_fitting(workspace: Workspace, log: RunLog, patch: Patch, path: bytes) -> str | None:
