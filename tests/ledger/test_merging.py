@@ -187,3 +187,16 @@ def test_markers_that_a_run_never_kept_are_nobodys_business(checked: Checked, le
     ledger.apply(checked.patch({b"doc": MARKED}))
     assert conflict_regions(content(ledger, b"doc"))
     assert ledger.gate(STRICT).accepted
+
+
+def test_a_rebase_brings_a_kept_conflict_along(checked: Checked, ledger: Ledger):
+    """On the new base too no gate measures it."""
+    ledger.apply(checked.patch(OURS))
+    ledger.apply(checked.patch(THEIRS), flags=KEEP)
+    upstream = checked.tree({b"up": File(b"stream\n")})
+    commit = checked.book.line("commit-tree", "-p", "HEAD", "-m", "upstream", upstream)
+    checked.book.git("reset", "--quiet", "--soft", commit)
+    ledger.rebase()
+    assert content(ledger, b"one") == MARKED.data
+    with pytest.raises(UnresolvedConflicts, match="one: line 5"):
+        ledger.gate()
