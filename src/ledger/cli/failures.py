@@ -162,6 +162,7 @@ _HINTS = {
     "UnmarkableConflict": "decide with `--ours` or `--theirs`",
     "HunkMismatch": "the patch was made for another tree; `ledger log` shows what has changed since",
     "UnplacedHunk": "the patch was made for another tree; `ledger log` shows what has changed since",
+    "UnplacedText": "the patch was made for another tree; `ledger log` shows what has changed since",
     "AmbiguousPatch": "make the patch again with more context: `git diff -U10 > fix.diff`",
     "AmbiguousHunk": "make the patch from the tree it is for, or with more context: `git diff -U9`",
     "WhitespaceRefused": "`git diff --check` shows them; `ledger apply --whitespace=fix FILE` mends them",

@@ -68,8 +68,10 @@ def apply(  # noqa: PLR0913 - all that can be asked for
     and is no error. Files that have edits of your own, untracked and ignored files are never overwritten.
     A patch that adds what looks like a secret is stopped, and nothing of it is stored.
 
-    Of several patches, as of a mailbox, those before the first that does not apply stay applied, unless
-    --atomic is given. The flags are those of git apply; its configuration (apply.*) counts for nothing.
+    Of several patches, as of a mailbox or a quilt series, those before the first that does not apply stay
+    applied, unless --atomic is given. What is written in another form (UTF-16, in a mail or in Markdown, as
+    a context diff or a Codex envelope, with wrong counts) is read, and what was done to it is said. The flags
+    are those of git apply; its configuration (apply.*) counts for nothing.
 
     With --gate, each is measured before the next: a strict gate that fails rolls it back.
 
@@ -106,10 +108,11 @@ def apply(  # noqa: PLR0913 - all that can be asked for
 
 
 def _read(name: str, flags: ApplyFlags) -> list[Offer]:
-    from ledger.operations.offering import offers_in
+    from ledger.operations.offering import offers_in, offers_in_file
 
-    data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-    return offers_in(data, source=readable(name), flags=flags)
+    if name == "-":
+        return offers_in(sys.stdin.buffer.read(), flags=flags)
+    return offers_in_file(Path(name), source=readable(name), flags=flags)
 
 
 class _Applying:
@@ -139,8 +142,9 @@ class _Applying:
         try:
             done = self._change(partial(apply_all, allow_secrets=self._allow_secrets), sources)
         except (PatchError, LedgerError, WorkTreeError) as error:
-            where = ", ".join("standard input" if source == "-" else source for source in sources)
-            error.add_note(f"the patch is {where}")
+            if not any(note.startswith("the patch is ") for note in getattr(error, "__notes__", ())):
+                where = ", ".join("standard input" if source == "-" else source for source in sources)
+                error.add_note(f"the patch is {where}")
             if number:
                 self._explain_series(error, number)
             raise

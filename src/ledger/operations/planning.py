@@ -18,6 +18,7 @@ from ledger.operations.screening import Screened, screen, screen_rest
 from ledger.provenance import Provenance
 from ledger.repository import Repository
 from patches.apply import apply_patch
+from patches.dialects.conversion import convert
 from patches.dialects.model import AmbiguousPatch, Normalised
 from patches.dialects.normalisation import CERTAIN, needs_normalising, normalise
 from patches.errors import (
@@ -79,7 +80,9 @@ class Refusal(NamedTuple):
     provenance: Provenance
 
     def explained(self) -> PatchError:
-        """Return the error, which says what was done to the text before it was refused."""
+        """Return the error, which says of which patch it is, and what was done to that before."""
+        if source := self.provenance.source:
+            self.error.add_note(f"the patch is {'standard input' if source == '-' else source}")
         if self.provenance.normalised:
             self.error.add_note(f"normalised: {', '.join(self.provenance.normalised)}")
         return self.error
@@ -195,6 +198,16 @@ class _Reader:
 
     def _read_dialect(self, text: bytes) -> _Reading | None:
         """Return how a text reads in its dialect; None where it fits in none, or is in none."""
+        bare = _unwrapped(text)
+        try:
+            made = convert(bare.data, self._content)
+        except MissingObject:
+            raise
+        except PatchError as error:
+            # It is in a form that no engine reads as it is, and says itself what is wrong with it.
+            return _Reading(text, bare.steps, None, error)
+        if made is not None:
+            return self._read_as(Normalised(made.data, (*bare.steps, *made.steps)))
         try:
             normalised = normalise(text, self._content, self._options)
         except AmbiguousPatch as error:
