@@ -9,7 +9,7 @@ See: ``docs/adr/0020-a-recorded-patch-is-an-ordinary-one.md``.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -18,7 +18,6 @@ from ledger.operations.screening import Screened, screen, screen_rest
 from ledger.provenance import Provenance
 from ledger.repository import Repository
 from patches.apply import apply_patch
-from patches.dialects.conversion import convert
 from patches.dialects.model import AmbiguousPatch, Normalised
 from patches.dialects.normalisation import CERTAIN, needs_normalising, normalise
 from patches.errors import (
@@ -35,8 +34,10 @@ from patches.model import MODE_GITLINK, FileChange, Patch
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
 from patches.submodules import check_submodules
-from patches.threeway import Conflict, ThreewayMerge, apply_threeway, path_merges, read_merge_options
-from patches.tree import Tree
+
+if TYPE_CHECKING:
+    from patches.threeway import Conflict
+    from patches.tree import Tree
 
 _UNDERSTOOD = (AmbiguousHunk, MergeConflict, PatchTooLarge, UnsafePath, WhitespaceRefused)
 """Why a patch is refused that was read as it was meant: no dialect would help."""
@@ -191,6 +192,9 @@ class _Reader:
         if not flags.three_way:
             rules = self._repository.whitespace_rules() if self._options.whitespace != "nowarn" else None
             return apply_patch(tree, patch, self._options, rules=rules), ()
+        # Here, as the forms below: an ordinary patch needs none of it.
+        from patches.threeway import ThreewayMerge, apply_threeway, path_merges, read_merge_options
+
         git = self._repository.git
         merge = ThreewayMerge(tree.objects, read_merge_options(git, flags.favor), path_merges(git))
         merged = apply_threeway(tree, patch, self._options, merge, keep=flags.conflicts == "keep")
@@ -198,6 +202,8 @@ class _Reader:
 
     def _read_dialect(self, text: bytes) -> _Reading | None:
         """Return how a text reads in its dialect; None where it fits in none, or is in none."""
+        from patches.dialects.conversion import convert
+
         bare = _unwrapped(text)
         try:
             made = convert(bare.data, self._content)
