@@ -14,7 +14,7 @@ from fakes import AWS
 
 from ledger.api import Ledger
 from ledger.applyflags import ApplyFlags, PathFlag
-from ledger.errors import SecretFound
+from ledger.errors import DroppedBody, SecretFound
 from ledger.events import PatchApplied, PatchRefused
 from ledger.operations.planning import Offer
 from ledger.provenance import Provenance
@@ -217,3 +217,29 @@ def test_taking_a_secret_away_again_is_no_new_one(book: Book, ledger: Ledger) ->
     applied = ledger.apply(data, flags=ApplyFlags(reverse=True))
     assert applied.tree == book.write_tree(BASE)
     assert applied.warnings
+
+
+def test_what_was_given_can_be_dropped(book: Book, ledger: Ledger) -> None:
+    """Replay needs the ordinary patch alone: it is still proved, and nothing is damaged."""
+    given = b"\xff\xfe" + between(book, BASE, AFTER).decode().encode("utf-16-le")
+    applied = ledger.apply(given)
+    redacted = ledger.redact(applied.event, names=("given",))
+    assert redacted.names == ("given",)
+    with pytest.raises(DroppedBody):
+        ledger.body(str(event_of(ledger, applied.event).given))
+    last = list(ledger.replay())[-1]
+    assert (last.tree, last.proved) == (applied.tree, True)
+    assert damage(ledger) == []
+
+
+def test_what_was_given_travels_along(book: Book, ledger: Ledger, tmp_path: Path) -> None:
+    """An exported run has it, and its import is proved as any other."""
+    applied = ledger.apply(between(book, AFTER, BASE), flags=ApplyFlags(reverse=True))
+    run = applied.event.partition(":")[0]
+    ledger.export_runs([run], tmp_path / "run.ledger")
+    book.git("clone", "--quiet", str(book.root), str(tmp_path / "clone"))
+    with Ledger.open(tmp_path / "clone") as other:
+        other.import_runs(tmp_path / "run.ledger")
+        event = event_of(other, applied.event)
+        assert other.body(str(event.given)) == between(book, AFTER, BASE)
+        assert damage(other) == []
