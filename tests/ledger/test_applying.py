@@ -121,6 +121,14 @@ def test_whitespace_errors_are_refused_where_that_is_asked(book: Book, ledger: L
     assert refused.options.asked.whitespace == "error"
 
 
+def test_whitespace_errors_are_said_where_that_is_asked(book: Book, ledger: Ledger) -> None:
+    """As git apply --whitespace=warn: the tree is that of the patch."""
+    after = {**BASE, b"a.txt": File(b"one\nzwei \nthree\n")}
+    applied = ledger.apply(between(book, BASE, after), flags=ApplyFlags(whitespace="warn"))
+    assert applied.tree == book.write_tree(after)
+    assert applied.warnings == ("a.txt: patch line 8: trailing whitespace",)
+
+
 def test_a_dialect_is_said_and_kept(book: Book, ledger: Ledger) -> None:
     """What PowerShell writes is applied; the event has the ordinary patch, the bytes, and what was done."""
     data = between(book, BASE, AFTER)

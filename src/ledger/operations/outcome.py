@@ -33,7 +33,7 @@ class Applied(Struct, frozen=True):
     conflicts: tuple[str, ...] = ()
     """Files that a merge left in conflict, with their marked lines: no gate measures them."""
     warnings: tuple[str, ...] = ()
-    """What else in it may be a secret, for a person to look at."""
+    """What else of it a person should look at: what may be a secret, whitespace errors."""
 
 
 def unchanged(log: RunLog) -> Applied:

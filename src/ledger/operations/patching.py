@@ -244,7 +244,9 @@ def carry_out(
             normalised=each.provenance.normalised,
             conflicts=tuple(map(str, each.conflicts)),
         )
-        outcome.append(each.screened.tell(applied))
+        told = each.screened.tell(applied)
+        warnings = (*told.warnings, *each.whitespace_errors)
+        outcome.append(msgspec.structs.replace(told, warnings=warnings))
         started, left = "", ()
     return tuple(outcome)
 

@@ -29,11 +29,13 @@ from patches.errors import (
     PatchTooLarge,
     UnsafePath,
     WhitespaceRefused,
+    show_path,
 )
 from patches.model import MODE_GITLINK, FileChange, Patch
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
 from patches.submodules import check_submodules
+from patches.whitespace import adapted_rule, added_errors
 
 if TYPE_CHECKING:
     from patches.threeway import Conflict
@@ -69,6 +71,8 @@ class Planned(NamedTuple):
     screened: Screened
     of: int | None = None
     conflicts: tuple[Conflict, ...] = ()
+    whitespace_errors: tuple[str, ...] = ()
+    """With ``--whitespace=warn``, those of added lines, in words."""
 
 
 class Refusal(NamedTuple):
@@ -147,6 +151,7 @@ def _plan(repository: Repository, base: str, offer: Offer, *, allow_secrets: boo
         reading.screened,
         offer.of,
         reading.conflicts,
+        _whitespace_errors(repository, reading.patch, options),
     )
 
 
@@ -250,6 +255,18 @@ def _unwrapped(text: bytes) -> Normalised:
             text = changed
             steps.append(name)
     return Normalised(text, tuple(steps))
+
+
+def _whitespace_errors(repository: Repository, patch: Patch | None, options: ApplyOptions) -> tuple[str, ...]:
+    if patch is None or options.whitespace != "warn":
+        return ()
+    rule_of = repository.whitespace_rules()
+    return tuple(
+        f"{show_path(path)}: patch line {at_line}: {', '.join(errors)}"
+        for file in patch.files
+        if (path := file.new_path) is not None
+        for at_line, errors, _ in added_errors(file.hunks, adapted_rule(file, rule_of(path)))
+    )
 
 
 def _provenance(offer: Offer, reading: _Reading, patch: bytes | None) -> Provenance:
