@@ -43,7 +43,7 @@ Outcome: TypeAlias = Literal["clean", "conflict", "no blob", "misfit", "untried"
 """What became of the attempt to merge one file: ``no blob``, ``misfit`` and ``untried`` left it to the hunks.
 
 ``no blob``: the repository lacks the content that the patch was made from. ``misfit``: the patch does
-not even apply to that. ``untried``: there is nothing to merge (a mode alone, an unchanged rename).
+not even apply to that. ``untried``: there is nothing to merge, as in a rename alone.
 """
 
 
