@@ -206,8 +206,8 @@ class MissingObject(PatchError):
         self.oid = oid
 
 
-class MergeConflict(PatchError):
-    """A three-way merge leaves files on which both sides disagree. Nothing was applied."""
+class ConflictRefused(PatchError):
+    """Base of the refusals of a three-way merge: ``conflicts`` are files on which both sides disagree."""
 
     def __init__(self, conflicts: Sequence[Conflict]) -> None:
         count = "1 file is" if len(conflicts) == 1 else f"{len(conflicts)} files are"
@@ -216,5 +216,9 @@ class MergeConflict(PatchError):
         self.conflicts = tuple(conflicts)
 
 
-class UnmarkableConflict(MergeConflict):
+class MergeConflict(ConflictRefused):
+    """A three-way merge leaves files on which both sides disagree. Nothing was applied."""
+
+
+class UnmarkableConflict(ConflictRefused):
     """Of the files in conflict, some can hold no markers: binary files, symlinks. ``conflicts`` are those."""

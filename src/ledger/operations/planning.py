@@ -22,8 +22,8 @@ from patches.dialects.model import AmbiguousPatch, Normalised
 from patches.dialects.normalisation import CERTAIN, needs_normalising, normalise
 from patches.errors import (
     AmbiguousHunk,
+    ConflictRefused,
     EmptyPatch,
-    MergeConflict,
     MissingObject,
     PatchError,
     PatchTooLarge,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from patches.threeway import Conflict
     from patches.tree import Tree
 
-_UNDERSTOOD = (AmbiguousHunk, MergeConflict, PatchTooLarge, UnsafePath, WhitespaceRefused)
+_UNDERSTOOD = (AmbiguousHunk, ConflictRefused, PatchTooLarge, UnsafePath, WhitespaceRefused)
 """Why a patch is refused that was read as it was meant: no dialect would help."""
 
 
