@@ -48,10 +48,15 @@ class PatchError(Exception):
 class PatchSyntaxError(PatchError):
     """The text is not a well-formed patch: it is damaged, cut off or not a diff."""
 
-    def __init__(self, at_line: int, reason: str) -> None:
+    def __init__(
+        self, at_line: int, reason: str, fault: str = "corrupt patch", shown: bytes | None = None
+    ) -> None:
+        """Say what is wrong and where; ``fault`` is what Git calls it, and ``shown`` what it shows of it."""
         super().__init__(f"patch line {at_line}: {reason}")
         self.at_line = at_line
         self.reason = reason
+        self.fault = fault
+        self.shown = shown
 
 
 class EmptyPatch(PatchError):

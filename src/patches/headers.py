@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from patches.errors import PatchSyntaxError
 from patches.model import FilePatch, Operation
 from patches.names import header_name, is_dev_null, stripped_name
 
+_UNNAMED = "git diff header lacks filename information"
+_BAD = "git apply: bad git-diff"
 _PER_CENT = re.compile(rb"[ \t]*(\d{1,9})")
 _WHOLE = 100
 _Reader = Callable[["GitHeader", bytes, int], None]
@@ -81,7 +83,7 @@ class GitHeader:
             self.old_path = self.new_path = self._repeated_name(at_line)
         adds, deletes = self.extension == "add", self.extension == "delete"
         if (self.new_path is None and not deletes) or (self.old_path is None and not adds):
-            raise PatchSyntaxError(at_line, "the header lacks a file name")
+            raise PatchSyntaxError(at_line, "the header lacks a file name", _UNNAMED)
         if self.extension is None and self.old_path != self.new_path and not self._lenient:
             raise PatchSyntaxError(at_line, "two file names, but no line says that the file was renamed")
         return FilePatch(
@@ -99,7 +101,9 @@ class GitHeader:
     def _repeated_name(self, at_line: int) -> bytes:
         name = header_name(self._first, self._components)
         if name is None:
-            raise PatchSyntaxError(at_line, "the header lacks a file name")
+            plural = "s" * (self._components != 1)
+            fault = f"{_UNNAMED} when removing {self._components} leading pathname component{plural}"
+            raise PatchSyntaxError(at_line, "the header lacks a file name", fault)
         return name
 
     def _extend(self, extension: Operation, at_line: int) -> None:
@@ -150,10 +154,10 @@ class GitHeader:
         self.new_path = self._moved_name(text)
 
     def _read_old_name(self, text: bytes, at_line: int) -> None:
-        self.old_path = self._agreed_name(text, self.old_path, self.extension == "add", at_line)
+        self.old_path = self._agreed_name(text, self.old_path, "old", at_line)
 
     def _read_new_name(self, text: bytes, at_line: int) -> None:
-        self.new_path = self._agreed_name(text, self.new_path, self.extension == "delete", at_line)
+        self.new_path = self._agreed_name(text, self.new_path, "new", at_line)
 
     def _read_score(self, text: bytes, _: int) -> None:
         """Read how much stayed or went: it says nothing about the result."""
@@ -166,20 +170,25 @@ class GitHeader:
         return stripped_name(text, max(self._components - 1, 0), stop_at_tab=False)
 
     def _agreed_name(
-        self, text: bytes, known: bytes | None, must_be_null: bool, at_line: int
+        self, text: bytes, known: bytes | None, side: Literal["old", "new"], at_line: int
     ) -> bytes | None:
         """Return the name of a ``---`` or ``+++`` line, which must agree with what is already known."""
-        if must_be_null:
+        if self.extension == ("add" if side == "old" else "delete"):
             if not is_dev_null(text):
                 raise PatchSyntaxError(
-                    at_line, "expected /dev/null, since the header adds or deletes the file"
+                    at_line,
+                    "expected /dev/null, since the header adds or deletes the file",
+                    f"{_BAD} - expected /dev/null",
                 )
             return None
         if is_dev_null(text):
             raise PatchSyntaxError(at_line, "/dev/null without a 'new file mode' or 'deleted file mode' line")
         name = stripped_name(text, self._components, stop_at_tab=True)
+        if name is None and known is None and self._lenient:
+            return None  # The first line of the header may name both.
         if name is None or (known is not None and name != known):
-            raise PatchSyntaxError(at_line, "the file name contradicts the header")
+            fault = f"{_BAD} - inconsistent {side} filename"
+            raise PatchSyntaxError(at_line, "the file name contradicts the header", fault)
         return name
 
     _READERS: ClassVar = _by_first_byte(
@@ -206,5 +215,5 @@ class GitHeader:
 def _parse_mode(text: bytes, at_line: int) -> int:
     digits = text.split(maxsplit=1)[0] if text[:1].isdigit() else b""
     if not digits or len(digits) > 7 or digits.strip(b"01234567"):
-        raise PatchSyntaxError(at_line, "the file mode is not an octal number")
+        raise PatchSyntaxError(at_line, "the file mode is not an octal number", "invalid mode", text + b"\n")
     return int(digits, 8)

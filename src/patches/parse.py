@@ -36,6 +36,12 @@ from patches.selection import select_files
 _HUNK = re.compile(rb"@@ -(\d{1,18})(?:,(\d{1,18}))? \+(\d{1,18})(?:,(\d{1,18}))? @@")
 _BINARY_HALF = re.compile(rb"(literal|delta) (\d{1,18})\r?\n")
 _SPACE, _PLUS, _MINUS, _BACKSLASH, _NEWLINE = b" +-\\\n"
+FRAGMENT = "patch fragment without header"
+GARBAGE = "patch with only garbage"
+UNNAMED = "unable to find filename in patch"
+UNKNOWN_BINARY = "unrecognized binary patch"
+CORRUPT_BINARY = "corrupt binary patch"
+"""Faults by Git's names."""
 _CONTENT = (b"\n@@ -", b"\nGIT binary patch")
 _AFTER_NOTHING = (b"\n", b"\r\n", b"-- ", b"From ", b"commit ")
 
@@ -122,7 +128,7 @@ class _Parser:
             elif data.startswith(b"--- ", self._at):
                 file = self._plain_file()
             elif data.startswith(b"@@ -", self._at) and _HUNK.match(data, self._at):
-                raise PatchSyntaxError(self._line, "patch fragment without header")
+                raise PatchSyntaxError(self._line, FRAGMENT, FRAGMENT, self._next_line())
             if file is None:
                 self._next_line()
             else:
@@ -157,7 +163,9 @@ class _Parser:
         if not self._options.lenient and any(
             self._data.find(mark, self._at - 1, self._end) >= 0 for mark in _CONTENT
         ):
-            raise PatchSyntaxError(self._line, "the header is damaged: its content does not follow it")
+            raise PatchSyntaxError(
+                self._line, "the header is damaged: its content does not follow it", GARBAGE
+            )
         if not taken:
             # Git prints `diff --git` alone for a file that was touched and did not change.
             if self._options.lenient or self._at == self._end:
@@ -170,7 +178,7 @@ class _Parser:
         mode_change = None not in (file.old_mode, file.new_mode) and file.old_mode != file.new_mode
         if file.operation == "modify" and not mode_change:
             raise PatchSyntaxError(
-                self._line, "a header that nothing follows: the patch is cut off or damaged"
+                self._line, "a header that nothing follows: the patch is cut off or damaged", GARBAGE
             )
         return file
 
@@ -204,7 +212,7 @@ class _Parser:
         elif is_dev_null(second_text) or (old and new and is_epoch(second_text)):
             operation, new = "delete", None
         if (old is None and operation != "add") or (new is None and operation != "delete"):
-            raise PatchSyntaxError(self._line, "no file name can be told from this header")
+            raise PatchSyntaxError(self._line, "no file name can be told from this header", UNNAMED)
         other = None
         if operation == "modify":
             # The shorter name, where one of them only adds to the other.
@@ -364,23 +372,26 @@ class _Parser:
         self._next_line()
         forward = self._binary_half()
         if forward is None:
-            raise PatchSyntaxError(self._line, "unrecognized binary patch")
+            raise PatchSyntaxError(self._line - 1, UNKNOWN_BINARY, UNKNOWN_BINARY)
         return forward, self._binary_half()
 
     def _binary_half(self) -> BinaryDelta | None:
         """Read one ``literal`` or ``delta`` up to the empty line that ends it."""
         match = _BINARY_HALF.match(self._data, self._at)
         if match is None:
+            if self._data.startswith((b"literal ", b"delta "), self._at):
+                raise PatchSyntaxError(self._line + 1, "the binary patch is cut off", CORRUPT_BINARY, b"")
             return None
         at_line, start = self._line, match.end()
         stop = self._data.find(b"\n\n", start - 1)
         if stop < 0:
-            raise PatchSyntaxError(at_line, "the binary patch is cut off")
+            end = at_line + self._data.count(b"\n", start - 1)
+            raise PatchSyntaxError(end, "the binary patch is cut off", CORRUPT_BINARY, b"")
         text = self._data[start:stop]
         try:
             content = inflate(decode_lines(text), int(match[2]))
         except BinaryDamage as damage:
-            raise PatchSyntaxError(at_line, f"corrupt binary patch: {damage}") from damage
+            raise PatchSyntaxError(at_line, f"{CORRUPT_BINARY}: {damage}", CORRUPT_BINARY, b"") from damage
         self._at = stop + 2
         self._line += text.count(b"\n") + 3
         return BinaryDelta("literal" if match[1] == b"literal" else "delta", content, at_line)

@@ -22,6 +22,7 @@ from patches.gitapply.settings import settle
 from patches.gitapply.targets import Files, Index
 from patches.gitapply.voice import SILENT, added_errors
 from patches.gitapply.whitespacereport import report_added_lines
+from patches.parse import CORRUPT_BINARY, UNKNOWN_BINARY
 from patches.whitespace import rule_for
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from patches.gitapply.voice import Voice
     from patches.whitespace import WhitespaceRule
 
+_NOTHING_VALID = 'No valid patches in input (allow with "--allow-empty")'
 _PIECE_BYTES = 1 << 20
 _LARGEST_PATCH_BYTES = (1023 << 20) - 1
 
@@ -127,10 +129,14 @@ class Session:
         except EmptyPatch:
             if self._arguments.allow_empty:
                 return []
-            self._voice.error('No valid patches in input (allow with "--allow-empty")')
-            raise Fatal from None
+            raise Fatal(_NOTHING_VALID) from None
         except PatchSyntaxError as error:
-            raise Fatal(f"{error.reason} at {name}:{error.at_line}") from error
+            shown = "" if error.shown is None else ": " + os.fsdecode(error.shown)
+            refusal = f"{error.fault} at {name}:{error.at_line}{shown}"
+            if error.fault in (CORRUPT_BINARY, UNKNOWN_BINARY):
+                self._voice.error(refusal)
+                refusal = _NOTHING_VALID
+            raise Fatal(refusal) from error
 
     def _check_and_write(
         self, parts: list[Part], rules: dict[bytes, WhitespaceRule], texts: HunkTexts
