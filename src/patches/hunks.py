@@ -54,6 +54,7 @@ def cut_images(lines: list[bytes], marks: bytes, old_count: int, new_count: int)
         if ends is None:
             return None
         old_end, new_end = ends
+        # An empty line is one of context whose space was lost.
         lines = [line for line in lines if not line.startswith(b"\\")]
         marks = marks.replace(b"\\", b"")
     added, removed, context = marks.count(b"+"), marks.count(b"-"), marks.count(b" ")

@@ -63,6 +63,13 @@ def test_empty_context_lines_may_lack_their_space() -> None:
     assert parse_patch(patch).files[0].hunks[0].old == b"\ntwo\n\n"
 
 
+def test_an_empty_context_line_may_stand_beside_a_missing_newline() -> None:
+    """Both shorten a line, and a diff may have both."""
+    text = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1,3 +1,2 @@\n\n-b\n Q\n\\ No newline at end of file\n"
+    hunk = parse_patch(text).files[0].hunks[0]
+    assert (hunk.old, hunk.new) == (b"\nb\nQ", b"\nQ")
+
+
 def test_a_marker_may_be_in_any_language() -> None:
     """Only its start counts."""
     patch = HEAD + b"@@ -1 +1 @@\n-a\n\\ Kein Zeilenumbruch am Dateiende.\n+b\n"
