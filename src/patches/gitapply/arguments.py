@@ -174,6 +174,10 @@ def _do_nothing(_: Arguments, __: str) -> None:
     """Accept an option that is the default by now."""
 
 
+def _forget(_: Arguments) -> None:
+    """Accept its negation, which changes nothing either."""
+
+
 _IGNORE = "ignore changes of whitespace when looking for context"
 _OPTIONS: tuple[Option[Arguments], ...] = (
     Option("exclude", "", _rule(include=False), value="path", help="leave out changes of paths that match"),
@@ -181,8 +185,8 @@ _OPTIONS: tuple[Option[Arguments], ...] = (
     Option("", "p", _set_strip, value="num", help="strip that many leading components from the paths"),
     _flag("no_add", "no-add", "leave out what the patch adds"),
     _flag("stat", "stat", "show a diffstat instead of applying"),
-    Option("allow-binary-replacement", "", _do_nothing, lambda _: None, help="accepted, and always on"),
-    Option("binary", "", _do_nothing, lambda _: None, help="accepted, and always on"),
+    Option("allow-binary-replacement", "", _do_nothing, _forget, help="accepted, and always on"),
+    Option("binary", "", _do_nothing, _forget, help="accepted, and always on"),
     _flag("numstat", "numstat", "show added and removed lines as numbers instead of applying"),
     _flag("summary", "summary", "show creations, renames and modes instead of applying"),
     _flag("check", "check", "see whether the patch applies instead of applying"),

@@ -47,15 +47,21 @@ class IndexEntry(NamedTuple):
 
 
 def _run(
-    words: Sequence[str | bytes], data: bytes = b"", **environment: str
+    words: Sequence[str | bytes], data: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
-        ["git", *words], input=data, capture_output=True, env=os.environ | environment, check=False
+        ["git", *words],
+        input=data,
+        capture_output=True,
+        env=os.environ | dict(environment or {}),
+        check=False,
     )
 
 
-def _output(words: Sequence[str | bytes], data: bytes = b"", **environment: str) -> bytes:
-    done = _run(words, data, **environment)
+def _output(
+    words: Sequence[str | bytes], data: bytes = b"", environment: Mapping[str, str] | None = None
+) -> bytes:
+    done = _run(words, data, environment)
     if done.returncode:
         message = done.stderr.decode("utf-8", "replace").strip()
         raise GitFailed(os.fsdecode(words[0]), message.removeprefix("fatal: ").removeprefix("error: "))
@@ -205,7 +211,7 @@ def intended_to_add(paths: Iterable[bytes]) -> frozenset[bytes]:
     found: set[bytes] = set()
     for chunk in _chunks(paths):
         for path in chunk:
-            flags = _FLAGS.search(_output([b"ls-files", b"--debug", b"--", path], **_LITERAL))
+            flags = _FLAGS.search(_output([b"ls-files", b"--debug", b"--", path], environment=_LITERAL))
             if flags is not None and int(flags[1], 16) & _INTENT_TO_ADD:
                 found.add(path)
     return frozenset(found)
@@ -217,7 +223,8 @@ def changed_since_added(paths: Iterable[bytes]) -> frozenset[bytes]:
     for chunk in _chunks(paths):
         found.update(
             _output(
-                [b"diff-files", b"--name-only", b"-z", b"--ignore-submodules", b"--", *chunk], **_LITERAL
+                [b"diff-files", b"--name-only", b"-z", b"--ignore-submodules", b"--", *chunk],
+                environment=_LITERAL,
             ).split(b"\0")
         )
     return frozenset(found - {b""})
@@ -255,7 +262,7 @@ def write_index(updates: Sequence[IndexUpdate], *, index_file: str | None = None
         lines.append(b"0 %s\t%s\0" % (b"0" * 40, update.path))
         for stage, entry in update.stages.items():
             lines.append(b"%06o %s %d\t%s\0" % (entry.mode, entry.oid, stage, update.path))
-    _output(["update-index", "-z", "--index-info"], b"".join(lines), **environment)
+    _output(["update-index", "-z", "--index-info"], b"".join(lines), environment=environment)
     if index_file is None:
         _run(["update-index", "-q", "--refresh"])
 
@@ -272,4 +279,4 @@ def intend_to_add(paths: Sequence[bytes]) -> None:
         GitFailed: the index is locked.
     """
     words = ["add", "--force", "--intent-to-add", "--pathspec-from-file=-", "--pathspec-file-nul"]
-    _output(words, b"\0".join(paths), **_LITERAL)
+    _output(words, b"\0".join(paths), environment=_LITERAL)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from patches.model import MODE_SYMLINK, FilePatch, Hunk
+from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_SYMLINK, FilePatch, Hunk
 
 NO_MODE = 0
 
@@ -86,11 +86,20 @@ def make_part(file: FilePatch, prefix: bytes) -> Part:
         file=file,
         old_path=old,
         new_path=new,
-        old_mode=file.old_mode or NO_MODE,
-        new_mode=file.new_mode or NO_MODE,
+        old_mode=_stored_mode(file.old_mode),
+        new_mode=_stored_mode(file.new_mode),
         creates=creates,
         deletes=deletes,
         renames=file.operation == "rename",
         copies=file.operation == "copy",
         hunks=file.hunks,
     )
+
+
+def _stored_mode(mode: int | None) -> int:
+    """Return the mode that Git stores for a stated one: of a file's permissions only one bit counts."""
+    if mode is None:
+        return NO_MODE
+    if mode & 0o170000 != 0o100000:
+        return mode
+    return MODE_EXECUTABLE if mode & 0o100 else MODE_FILE

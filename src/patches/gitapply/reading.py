@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -16,8 +15,6 @@ from patches.selection import is_selected
 if TYPE_CHECKING:
     from patches.gitapply.voice import Voice
     from patches.options import ApplyOptions
-
-_PLAIN_HEADER = re.compile(rb"^--- (.*)\n\+\+\+ (.*)\n@@ -", re.MULTILINE)
 
 
 def read_parts(data: bytes, options: ApplyOptions, prefix: bytes, voice: Voice) -> list[Part]:
@@ -34,11 +31,15 @@ def read_parts(data: bytes, options: ApplyOptions, prefix: bytes, voice: Voice) 
         EmptyPatch: there is no diff in it.
         PatchSyntaxError: it is damaged.
     """
-    if options.strip is None and prefix:
-        options = replace(options, strip=_strip_for_prefix(data, prefix))
-    parts: list[Part] = []
     # Which paths are wanted is told of whole ones, those of plain diffs with the prefix.
-    for file in parse_patch(data, replace(options, paths=())).files:
+    reading = replace(options, paths=())
+    patch = parse_patch(data, reading)
+    if options.strip is None and prefix:
+        plain = min((file.at_line for file in patch.files if file.plain), default=None)
+        strip = None if plain is None else _strip_for_prefix(data, plain, prefix)
+        patch = patch if strip is None else parse_patch(data, replace(reading, strip=strip))
+    parts: list[Part] = []
+    for file in patch.files:
         part = make_part(file, prefix)
         if part.path.startswith(prefix) and is_selected(part.path, options.paths):
             parts.append(part)
@@ -47,12 +48,11 @@ def read_parts(data: bytes, options: ApplyOptions, prefix: bytes, voice: Voice) 
     return parts
 
 
-def _strip_for_prefix(data: bytes, prefix: bytes) -> int | None:
-    """Return how much to strip where a plain diff names files from above the current directory."""
-    match = _PLAIN_HEADER.search(data)
-    if match is None:
-        return None
-    counts = {_count_for(name, prefix) for name in plain_names(*match.groups(), 0) if name is not None}
+def _strip_for_prefix(data: bytes, at_line: int, prefix: bytes) -> int | None:
+    """Return how much to strip where the plain diff there names files from above the current directory."""
+    first, second = data.split(b"\n", at_line + 1)[at_line - 1 : at_line + 1]
+    names = plain_names(first[4:], second[4:], 0)
+    counts = {_count_for(name, prefix) for name in (names[0], names[1]) if name is not None}
     return counts.pop() if len(counts) == 1 else None
 
 
