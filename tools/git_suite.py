@@ -26,8 +26,8 @@ LEAST = 408
 _SCRIPTS = "t41[0-4]*-apply-*.sh"
 _CASE = re.compile(r"^(ok|not ok) \d+ (?:- )?(.*?)(?: # (TODO|SKIP|skip).*)?$", re.MULTILINE)
 
-# `apply` is the first word that is no option of git's own. Those options are put into the environment by git
-# itself: it runs the engine as an alias, which starts at the top of the work tree and names the place it came from.
+# `apply` is the first word that is no option of git's own. Those options are put into the environment by
+# git itself: it runs the engine as an alias, which starts at the top of the work tree, told where it was.
 _WRAPPER = """\
 #!/bin/sh
 real={real}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patches.gitapply import gitcommands
-from patches.gitapply.checks import Fatal
 from patches.gitapply.gitcommands import Blobs, IndexEntry, IndexUpdate
+from patches.gitapply.refusals import Fatal
 from patches.model import MODE_FILE, MODE_GITLINK
 
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ class Arguments(Struct, kw_only=True):
 
 
 def read_whitespace(text: str) -> Whitespace | None:
-    """Return the action that ``--whitespace`` and ``apply.whitespace`` call ``text``; None for no such word."""
+    """Return the action that ``--whitespace`` and ``apply.whitespace`` call ``text``; None for none."""
     if text == "strip":
         return "fix"
     return next((action for action in get_args(Whitespace) if action == text), None)
@@ -199,10 +199,10 @@ _OPTIONS: tuple[Option[Arguments], ...] = (
     _favor("ours", "take our side of conflicts"),
     _favor("theirs", "take their side of conflicts"),
     _favor("union", "take both sides of conflicts"),
-    Option("build-fake-ancestor", "", _set_fake_ancestor, _unset_fake_ancestor, value="file", help="write an index of what the patch was made from"),
+    Option("build-fake-ancestor", "", _set_fake_ancestor, _unset_fake_ancestor, "file", "index preimages"),
     Option("", "z", _end_with_nul, help="end paths with NUL"),
     Option("", "C", _set_context, value="n", help="let that many lines of context be enough"),
-    Option("whitespace", "", _set_whitespace, value="action", help="what to do about whitespace errors in added lines"),
+    Option("whitespace", "", _set_whitespace, value="action", help="what becomes of whitespace errors"),
     Option("ignore-space-change", "", _ignore_whitespace, _heed_whitespace, help=_IGNORE),
     Option("ignore-whitespace", "", _ignore_whitespace, _heed_whitespace, help=_IGNORE),
     _flag("reverse", "reverse", "take the patch back", "R"),

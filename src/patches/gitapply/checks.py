@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from patches.errors import UnsafePath
 from patches.gitapply.gitcommands import GitFailed, IndexEntry
 from patches.gitapply.parts import NO_MODE, Part
+from patches.gitapply.refusals import Fatal, Refused
 from patches.gitapply.targets import parents_of, tree_mode
 from patches.model import MODE_FILE, MODE_GITLINK, MODE_SYMLINK
 from patches.paths import check_path
@@ -26,14 +27,6 @@ if TYPE_CHECKING:
 
 _TYPE = 0o170000
 _Gone: TypeAlias = Literal["leaving", "left"]
-
-
-class Refused(Exception):
-    """One file's patch does not apply; the message says why, or all was said."""
-
-
-class Fatal(Exception):
-    """The whole command ends here; the message says why, or all was said."""
 
 
 class Checks:
@@ -116,7 +109,7 @@ class Checks:
             raise Refused(f"{_show(path)}: {error.strerror}") from error
 
     def _check_preimage(self, part: Part) -> tuple[os.stat_result | None, IndexEntry | None]:
-        """See that the old file is there as the patch has it; a plain diff of nothing may create it instead."""
+        """See that the old file is there; where a plain diff has nothing of it, it may be created instead."""
         path = part.old_path
         if path is None:
             return None, None
@@ -295,7 +288,8 @@ def _check_type_stays(part: Part) -> None:
         return
     part.new_mode = part.new_mode or part.old_mode
     if (part.old_mode ^ part.new_mode) & _TYPE:
-        text = f"new mode ({part.new_mode:o}) of {_show(part.new_path)} does not match old mode ({part.old_mode:o})"
+        names = f"({part.new_mode:o}) of {_show(part.new_path)}"
+        text = f"new mode {names} does not match old mode ({part.old_mode:o})"
         raise Refused(text if part.old_path == part.new_path else f"{text} of {_show(part.old_path)}")
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import IO
 
 from patches.gitapply.arguments import BadNumber, read_arguments, usage
-from patches.gitapply.checks import Fatal
 from patches.gitapply.gitcommands import GitFailed
 from patches.gitapply.optionparser import UsageError
+from patches.gitapply.refusals import Fatal
 from patches.gitapply.session import Session
 from patches.gitapply.voice import Voice
 

@@ -1,4 +1,4 @@
-"""A file's content after its part of the patch: hunks, binary patches, and the merge that ``--3way`` asks for."""
+"""A file's content after its part of the patch: by hunks, by a binary patch, or by a merge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from patches.binary import BinaryDamage, apply_delta
 from patches.fitting import fit_hunks
-from patches.gitapply.checks import Refused
+from patches.gitapply.refusals import Refused
 from patches.gitapply.voice import NORMAL
 from patches.oids import hash_blob
 

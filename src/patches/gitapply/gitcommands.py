@@ -92,7 +92,7 @@ def _may_be_repository(directory: Path) -> bool:
 
 
 def read_configuration() -> dict[str, str]:
-    """Return the last value of every setting, by its name in lower case; a setting without value is ``true``."""
+    """Return the last value of every setting by its name; a setting without value is ``true``."""
     try:
         output = _run(["config", "-z", "--list"]).stdout
     except FileNotFoundError:
@@ -105,7 +105,7 @@ def read_configuration() -> dict[str, str]:
 
 
 def read_attributes(paths: Sequence[bytes], names: Sequence[str]) -> dict[bytes, dict[str, str]]:
-    """Return the attributes ``names`` of ``paths`` as the work tree's files have them now; only those that are set."""
+    """Return those of the attributes ``names`` that ``paths`` have now."""
     data = b"".join(path + b"\0" for path in paths)
     fields = _output(["check-attr", "-z", "--stdin", *names], data).split(b"\0")
     found: dict[bytes, dict[str, str]] = {path: {} for path in paths}
@@ -122,7 +122,7 @@ class Blobs:
         self._process: subprocess.Popen[bytes] | None = None
 
     def find(self, name: bytes) -> tuple[bytes, bytes] | None:
-        """Return the full oid and the content of the blob ``name``, which may be abbreviated; None for none."""
+        """Return full oid and content of the blob ``name``, which may be abbreviated; None for none."""
         if not name or name.strip(b"0123456789abcdef"):
             return None
         if self._process is None:
@@ -174,7 +174,7 @@ def clean_through_git(path: bytes, content: bytes) -> bytes:
 
 
 def smudge_through_git(path: bytes, content: bytes) -> bytes:
-    """Return what Git would write into the file ``path`` for the blob ``content``, all its filters applied."""
+    """Return what Git would write into the file ``path`` for ``content``, all its filters applied."""
     return _output([b"cat-file", b"--filters", b"--path=" + path, write_blob(content)])
 
 

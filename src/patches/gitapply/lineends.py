@@ -1,4 +1,4 @@
-"""Line ends between the work tree and a blob: ``core.autocrlf``, ``core.eol`` and the attributes ``text`` and ``eol``.
+"""Line ends between the work tree and a blob, as configuration and attributes have them.
 
 See: "End-of-line conversion" of ``gitattributes(5)``.
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from patches.gitapply import gitcommands
-from patches.gitapply.checks import Refused
+from patches.gitapply.refusals import Refused
 from patches.model import MODE_GITLINK, MODE_SYMLINK
 from patches.textmerge import MARKER_SIZE, ConflictStyle, Driver, MergedContent, merge_contents
 

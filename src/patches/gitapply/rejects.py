@@ -33,7 +33,7 @@ def write_rejects(part: Part, texts: HunkTexts, voice: Voice) -> bool:
     name = part.path + b".rej"
     try:
         with suppress(FileNotFoundError):
-            os.unlink(name)  # noqa: PTH108 - paths of a tree are bytes
+            os.unlink(name)
         # Whatever is put there meanwhile is not followed and not overwritten.
         with open(name, "xb") as file:
             file.writelines(pieces)

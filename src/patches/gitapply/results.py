@@ -10,8 +10,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from patches.gitapply import gitcommands
-from patches.gitapply.checks import Fatal, SymlinkChanges
+from patches.gitapply.checks import SymlinkChanges
 from patches.gitapply.gitcommands import IndexEntry
+from patches.gitapply.refusals import Fatal
 from patches.gitapply.rejects import write_rejects
 from patches.gitapply.targets import parents_of
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK
@@ -79,15 +80,14 @@ class Results:
             return
         try:
             if part.old_mode & _TYPE == MODE_GITLINK:
-                os.rmdir(path)  # noqa: PTH106 - paths of a tree are bytes
+                os.rmdir(path)
             else:
-                os.unlink(path)  # noqa: PTH108 - likewise
+                os.unlink(path)
         except FileNotFoundError:
             return
         except OSError as error:
-            self._voice.warn(
-                f"unable to {'rmdir' if part.old_mode == MODE_GITLINK else 'unlink'} '{os.fsdecode(path)}': {error.strerror}"
-            )
+            call = "rmdir" if part.old_mode == MODE_GITLINK else "unlink"
+            self._voice.warn(f"unable to {call} '{os.fsdecode(path)}': {error.strerror}")
             return
         if part.leaves:
             _remove_empty_parents(path)
@@ -114,7 +114,7 @@ class Results:
             return
         if mode & _TYPE == MODE_GITLINK:
             with suppress(FileExistsError):
-                os.mkdir(path)  # noqa: PTH102 - likewise
+                os.mkdir(path)
         elif mode & _TYPE == MODE_SYMLINK and files.has_symlinks:
             os.symlink(content.partition(b"\0")[0], path)
         else:
@@ -174,25 +174,25 @@ def _submodule_oid(part: Part) -> bytes:
 
 def _make_room(path: bytes) -> None:
     """Make the directories above ``path``, and take away what the new file replaces."""
-    directory = os.path.dirname(path)  # noqa: PTH120 - likewise
+    directory = os.path.dirname(path)
     if directory:
-        os.makedirs(directory, exist_ok=True)  # noqa: PTH103 - likewise
+        os.makedirs(directory, exist_ok=True)
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return
     if stat.S_ISDIR(found.st_mode):
         with suppress(OSError):
-            os.rmdir(path)  # noqa: PTH106 - likewise
+            os.rmdir(path)
         return
-    os.unlink(path)  # noqa: PTH108 - likewise
+    os.unlink(path)
 
 
 def _remove_empty_parents(path: bytes) -> None:
     """Remove the directories that the removed file leaves empty, but for the one that we stand in."""
     for directory in parents_of(path):
         try:
-            os.rmdir(directory)  # noqa: PTH106 - likewise
+            os.rmdir(directory)
         except OSError as error:
-            if error.errno not in (errno.ENOENT,):
+            if error.errno != errno.ENOENT:
                 return

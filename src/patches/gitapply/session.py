@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from patches.errors import EmptyPatch, PatchSyntaxError
 from patches.gitapply import gitcommands, report
 from patches.gitapply.ancestor import write_fake_ancestor
-from patches.gitapply.checks import Checks, Fatal
+from patches.gitapply.checks import Checks
 from patches.gitapply.contents import Contents
 from patches.gitapply.gitcommands import Blobs
 from patches.gitapply.hunktexts import HunkTexts
 from patches.gitapply.merging import Merge, MergeWay
 from patches.gitapply.reading import read_parts
+from patches.gitapply.refusals import Fatal
 from patches.gitapply.results import Results
 from patches.gitapply.settings import settle
 from patches.gitapply.targets import Files, Index

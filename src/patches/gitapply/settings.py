@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from patches.gitapply.arguments import Arguments, read_whitespace
-from patches.gitapply.checks import Fatal
 from patches.gitapply.gitcommands import Place
+from patches.gitapply.refusals import Fatal
 from patches.options import ApplyOptions, Whitespace
 from patches.whitespace import BadWhitespaceRule, WhitespaceRule, parse_rule
 

@@ -1,4 +1,4 @@
-"""What a patch meets: files, or the index, or both, in the state that this command has brought them to so far."""
+"""What a patch meets: files, or the index, or both, as this command has left them so far."""
 
 from __future__ import annotations
 
