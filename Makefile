@@ -3,7 +3,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo runbook test lint types layers docs format coverage bench campaign test-newest-duckdb pins clean
+.PHONY: help demo runbook test lint types layers docs format coverage bench campaign git-suite test-newest-duckdb
+.PHONY: pins clean
 
 VENV := .venv
 NEWEST := .venv-newest-duckdb
@@ -66,6 +67,9 @@ bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this r
 
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
 	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)
+
+git-suite: $(VENV)/.all ## Git's own test scripts for `git apply` on this engine (ARGS=/path/to/built/git)
+	@$(PY) tools/git_suite.py $(ARGS)
 
 test-newest-duckdb: $(NEWEST)/.stamp ## What reads or writes through DuckDB, on the newest one
 	@$(NEWEST)/bin/python tools/newest_duckdb.py $(ARGS)

@@ -52,7 +52,13 @@ class Fit(NamedTuple):
 
 
 def fit_hunks(
-    content: bytes, hunks: Sequence[Hunk], options: ApplyOptions, rule: WhitespaceRule, *, adds: bool = True
+    content: bytes,
+    hunks: Sequence[Hunk],
+    options: ApplyOptions,
+    rule: WhitespaceRule,
+    *,
+    adds: bool = True,
+    mends_all: bool = False,
 ) -> Fit:
     """Put hunk after hunk into ``content``; one that fits nowhere is passed over.
 
@@ -62,14 +68,18 @@ def fit_hunks(
         options: what freedom there is.
         rule: what is mended under ``whitespace="fix"``.
         adds: False leaves out every line that the hunks add.
+        mends_all: under ``whitespace="fix"``, mend added lines in which no error is found too, as Git
+            does once a patch has one: spaces before a tab may then become a tab.
     """
-    return _Image(content, options, rule).fit(hunks, adds=adds)
+    return _Image(content, options, rule, mends_all=mends_all).fit(hunks, adds=adds)
 
 
 class _Lines:
     """A hunk's two sides as lines, tied together by the context that they share."""
 
-    def __init__(self, hunk: Hunk, options: ApplyOptions, rule: WhitespaceRule, *, adds: bool) -> None:
+    def __init__(
+        self, hunk: Hunk, options: ApplyOptions, rule: WhitespaceRule, *, adds: bool, mends_all: bool
+    ) -> None:
         olds, news = iter(split_lines(hunk.old)), iter(split_lines(hunk.new))
         self.old: list[bytes] = []
         self.new: list[bytes] = []
@@ -85,7 +95,9 @@ class _Lines:
             elif mark == _ADDED:
                 line = next(news)
                 if adds:
-                    mended = mend_line(line, rule) if mends and find_errors(line, rule) else line
+                    mended = (
+                        mend_line(line, rule) if mends and (mends_all or find_errors(line, rule)) else line
+                    )
                     self.mended += mended != line
                     self._append(mended, None)
         # Git takes an end of the file on trust, and puts the lines of a context-free diff in a wrong place.
@@ -167,12 +179,15 @@ _Place: TypeAlias = tuple[int, list[bytes]]
 class _Image:
     """The file's lines while hunks are put into them."""
 
-    def __init__(self, content: bytes, options: ApplyOptions, rule: WhitespaceRule) -> None:
+    def __init__(
+        self, content: bytes, options: ApplyOptions, rule: WhitespaceRule, *, mends_all: bool
+    ) -> None:
         self._lines = split_lines(content)
         self._patched = bytearray(len(self._lines))
         self._places: _LineIndex | None = None
         self._options = options
         self._rule = rule
+        self._mends_all = mends_all
         # Git takes a line without newline for the beginning of a longer one, if only whitespace follows.
         self._may_go_on = options.lenient or options.inaccurate_eof
         self._mends_end = options.whitespace == "fix" and rule.blank_at_eof
@@ -182,7 +197,7 @@ class _Image:
         return Fit(b"".join(self._lines), placements)
 
     def _put(self, hunk: Hunk, *, adds: bool) -> Placement | None:
-        sides = _Lines(hunk, self._options, self._rule, adds=adds)
+        sides = _Lines(hunk, self._options, self._rule, adds=adds, mends_all=self._mends_all)
         leading, trailing = context_of(hunk)
         limit = self._options.context
         from_start = not hunk.old_start or (hunk.old_start == 1 and not self._options.unidiff_zero)

@@ -45,8 +45,6 @@ class Contents:
         self._rejects = rejects
         self._adds = adds
         self._merge = merge
-        self.found_blank_end = False
-        """A hunk added blank lines at the end of its file."""
 
     def apply(self, part: Part, before: bytes, current: Callable[[Part], bytes]) -> None:
         """Set the part's content to what it makes of ``before``.
@@ -74,7 +72,8 @@ class Contents:
 
     def _text(self, part: Part, before: bytes) -> bytes:
         rule = self._rules[part.path]
-        fit = fit_hunks(before, part.hunks, self._options, rule, adds=self._adds)
+        mends_all = self._voice.whitespace_errors > 0
+        fit = fit_hunks(before, part.hunks, self._options, rule, adds=self._adds, mends_all=mends_all)
         for number, (hunk, placement) in enumerate(zip(part.hunks, fit.placements, strict=True)):
             if placement is not None:
                 self._say(number, placement)
@@ -91,7 +90,6 @@ class Contents:
         self._voice.fixed_lines += placement.mended
         if placement.blank_line_at_end is not None and self._options.whitespace != "nowarn":
             self._voice.whitespace_error(placement.blank_line_at_end, ("new blank line at EOF",), b"+")
-            self.found_blank_end = True
         offset = -placement.offset if self._options.reverse else placement.offset
         if offset:
             # Git's plural rule: only 1 is singular.

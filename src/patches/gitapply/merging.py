@@ -81,15 +81,20 @@ class Merge:
             return None
         if part.merges_directly:
             self._voice.say("Performing three-way merge...")
+        name = os.fsdecode(part.path)
         try:
             theirs = patched(base)
-            ours = current(part) if part.creates else before
         except Refused as refusal:
             if str(refusal):
                 self._voice.error(str(refusal))
             return None
+        try:
+            ours = current(part) if part.creates else before
+        except Refused as refusal:
+            self._voice.error(str(refusal))
+            self._voice.error(f"cannot read the current contents of '{name}'")
+            return None
         merged = self._way.merge(part, base, ours, theirs)
-        name = os.fsdecode(part.path)
         if merged.binary and merged.conflicted:
             self._voice.warn(f"Cannot merge binary files: {name} (ours vs. theirs)")
         if merged.conflicted:

@@ -118,7 +118,7 @@ class Session:
             report_added_lines(parts, rules, self._options, self._voice)
             self._heed_whitespace()
         fine = True
-        if self._settings.checks and parts:
+        if parts and (self._applies or self._arguments.check):
             fine = self._check_and_write(parts, rules, texts)
         if fine:
             self._tell(parts)

@@ -17,8 +17,6 @@ _IGNORED = {"no": False, "false": False, "never": False, "none": False, "change"
 class Settings(NamedTuple):
     """How one run of the command works."""
 
-    checks: bool
-    """Whether the patch is held against files or index at all."""
     applies: bool
     in_repository: bool
     uses_index: bool
@@ -50,7 +48,6 @@ def settle(arguments: Arguments, configuration: Mapping[str, str], place: Place)
     applies = arguments.force_apply or not (only_tells or arguments.fake_ancestor is not None)
     uses_index = arguments.index or arguments.cached or arguments.threeway
     return Settings(
-        checks=arguments.check or applies,
         applies=applies,
         in_repository=inside,
         uses_index=uses_index,
