@@ -9,10 +9,10 @@ from typing import NamedTuple
 from patches.dialects.envelope import checked_path
 from patches.dialects.gitdiff import (
     FileEdit,
+    LineIndex,
     UnplacedText,
     end_as_file,
     exact,
-    find_lines,
     render_file,
     split_lines,
     without_end,
@@ -68,27 +68,24 @@ def _file(path: bytes, blocks: list[_Block], content: bytes | None) -> FileEdit:
     if content is None:
         raise MissingFile(path)
     lines = split_lines(content)
-    edits = sorted(_edit(block, lines) for block in blocks)
+    index = LineIndex(lines)
+    edits = sorted(_edit(block, index) for block in blocks)
     for before, after in pairwise(edits):
         if before.stop > after.start:
             raise OverlappingParts(path, f"two blocks replace line {after.start + 1}")
     return FileEdit(path, path, content, end_as_file(lines, edits))
 
 
-def _edit(block: _Block, lines: list[bytes]) -> Edit:
+def _edit(block: _Block, lines: LineIndex) -> Edit:
     where = f"{show_path(block.path)}: the block at line {block.at_line} of the patch"
     if not block.search:
         raise PatchSyntaxError(
             block.at_line, f"{show_path(block.path)} exists, and the block does not say what to replace"
         )
     for key in (exact, without_end):
-        places = find_lines(lines, block.search, key)
+        places = lines.find(block.search, key)
         named = block.start_line - 1
-        if (
-            len(places) > 1
-            and named >= 0
-            and find_lines(lines[named : named + len(block.search)], block.search, key)
-        ):
+        if len(places) > 1 and lines.has(block.search, key, named):
             places = (named,)
         if len(places) > 1:
             raise AmbiguousPatch(

@@ -7,13 +7,14 @@ Its hunks have no line numbers: they are sought by content. Where that is in sev
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from patches.dialects.gitdiff import (
     FileEdit,
+    LineIndex,
     UnplacedText,
     end_as_file,
     exact,
-    find_lines,
     render_file,
     split_lines,
     without_end,
@@ -33,6 +34,7 @@ _BEGIN = re.compile(rb"^[ \t]*\*\*\* Begin Patch[ \t]*\r?\n", re.MULTILINE)
 _END = re.compile(rb"^[ \t]*\*\*\* End Patch[ \t]*\r?$", re.MULTILINE)
 _OPERATION = re.compile(rb"\*\*\* (Add|Update|Delete) File: (.+?)[ \t]*$")
 _MOVE = re.compile(rb"\*\*\* Move to: (.+?)[ \t]*$")
+_MOST_HEADS = 8
 _END_OF_FILE = b"*** End of File"
 
 
@@ -112,14 +114,15 @@ class _Envelope:
             if target != path and self._read(target) is not None:
                 raise AlreadyExists(target)
         lines = split_lines(content)
+        index = LineIndex(lines)
         edits: list[Edit] = []
         while self._at < len(self._lines) and not _OPERATION.match(self._lines[self._at]):
-            edits += self._hunk(path, lines, edits[-1].stop if edits else 0)
+            edits += self._hunk(path, index, edits[-1].stop if edits else 0)
         if not edits and target == path:
             raise self._damaged(f"nothing is changed in {show_path(path)}")
         return FileEdit(path, target, content, end_as_file(lines, edits))
 
-    def _hunk(self, path: bytes, lines: list[bytes], start: int) -> list[Edit]:
+    def _hunk(self, path: bytes, index: LineIndex, start: int) -> list[Edit]:
         at_line = self._first + self._at
         seek: list[bytes] = []
         while self._at < len(self._lines) and self._lines[self._at].startswith(b"@@"):
@@ -134,7 +137,7 @@ class _Envelope:
         if not body:
             raise self._damaged("a hunk without lines")
         old = [line[1:] for line in body if line[:1] != b"+"]
-        place = _place(path, at_line, lines[start:], old, seek, at_end=at_end) + start
+        place = _place(path, at_line, index, start, old, seek, at_end=at_end)
         return _edits(body, place)
 
     def _body(self, marks: bytes, *, empty: bool = False) -> list[bytes]:
@@ -173,24 +176,30 @@ def checked_path(path: bytes) -> bytes:
 
 
 def _place(
-    path: bytes, at_line: int, lines: list[bytes], old: list[bytes], seek: list[bytes], *, at_end: bool
+    path: bytes,
+    at_line: int,
+    index: LineIndex,
+    start: int,
+    old: list[bytes],
+    seek: list[bytes],
+    *,
+    at_end: bool,
 ) -> int:
-    if not old:
-        if at_end:
-            return len(lines)
-        reason = f"{show_path(path)}: a hunk that only adds does not say where"
-        raise PatchSyntaxError(at_line, reason)
+    """Return where a hunk's old lines stand in the file, below the hunks before it."""
+    if not old and not at_end:
+        raise PatchSyntaxError(at_line, f"{show_path(path)}: a hunk that only adds does not say where")
     for key in (exact, without_end):
-        places = find_lines(lines, old, key)
         if at_end:
-            tail = find_lines(lines[len(lines) - len(old) :], old, key) if len(old) <= len(lines) else ()
-            places = (len(lines) - len(old),) if tail == (0,) else ()
+            last = len(index.lines) - len(old)
+            places = (last,) if last >= start and index.has(old, key, last) else ()
+        else:
+            places = index.find(old, key, start)
         if len(places) > 1 and seek:
-            places = _below(lines, old, seek, key is exact) or places
+            places = _below(index, start, old, seek, key) or places
         if len(places) > 1:
             raise AmbiguousPatch(
                 f"{show_path(path)}: the hunk at patch line {at_line}",
-                [f"at a line {place + 1} (counted below the hunks before it)" for place in places],
+                [f"at line {place + 1}" for place in places],
                 "give it more context, or an @@ line that names what it is in",
             )
         if places:
@@ -200,18 +209,15 @@ def _place(
     )
 
 
-def _below(lines: list[bytes], old: list[bytes], seek: list[bytes], whole: bool) -> tuple[int, ...]:
+def _below(
+    index: LineIndex, start: int, old: list[bytes], seek: list[bytes], key: Callable[[bytes], bytes]
+) -> tuple[int, ...]:
     """Return the first place below each line that the ``@@`` lines may mean."""
-    key = exact if whole else without_end
-    starts = [0]
+    heads = [start]
     for head in seek:
-        found = [at + 1 for at, line in enumerate(lines) if line.strip() == head]
-        starts = [at for at in found if at > min(starts)] if starts else []
-    below: set[int] = set()
-    for start in starts[:8]:
-        places = find_lines(lines[start:], old, key)
-        below |= {places[0] + start} if places else set()
-    return tuple(sorted(below))
+        above = min(heads, default=len(index.lines))
+        heads = [at + 1 for at in range(above, len(index.lines)) if index.lines[at].strip() == head]
+    return tuple(sorted({place for at in heads[:_MOST_HEADS] for place in index.find(old, key, at)[:1]}))
 
 
 def _edits(body: list[bytes], at: int) -> list[Edit]:

@@ -17,7 +17,7 @@ _MAIL_ONLY = re.compile(
 
 
 def parse_hg(data: bytes) -> Message:
-    """Return the change of ``hg export``: its user, its date (seconds and zone, as written) and its message."""
+    """Return the change of ``hg export``: user, date (seconds and zone, as written) and message."""
     match = _DIFF.search(data)
     start = match.start() if match else len(data)
     author, date = "", ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from msgspec import Struct
 
@@ -60,23 +62,40 @@ def render_file(file: FileEdit) -> bytes:
     return head + (b"--- %s\n+++ %s\n%s" % (before, after, hunks) if hunks else b"")
 
 
-def find_lines(
-    lines: Sequence[bytes], wanted: Sequence[bytes], key: Callable[[bytes], bytes]
-) -> tuple[int, ...]:
-    """Return where ``wanted`` stands among ``lines`` compared by ``key``: the first places, from 0.
+class LineIndex:
+    """The lines of a file, to be searched many times.
 
-    One search in the joined text: linear in the size of the file, whatever the lines are.
+    A search runs in the joined text: linear in the size of the file, whatever the lines are.
     """
-    text = b"\n" + b"".join(key(line) + b"\n" for line in lines)
-    needle = b"\n" + b"".join(key(line) + b"\n" for line in wanted)
-    places: list[int] = []
-    at, line, counted = text.find(needle), 0, 0
-    while at >= 0 and len(places) < _MOST_PLACES:
-        line += text.count(b"\n", counted, at)
-        counted = at
-        places.append(line)
-        at = text.find(needle, at + 1)
-    return tuple(places)
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self.lines = lines
+        self._texts: dict[Callable[[bytes], bytes], tuple[bytes, list[int]]] = {}
+
+    def find(self, wanted: Sequence[bytes], key: Callable[[bytes], bytes], start: int = 0) -> tuple[int, ...]:
+        """Return where ``wanted`` stands among the lines from ``start``, compared by ``key``."""
+        text, offsets = self._text(key)
+        needle = b"\n" + b"".join(key(line) + b"\n" for line in wanted)
+        places: list[int] = []
+        at = text.find(needle, offsets[start])
+        while at >= 0 and len(places) < _MOST_PLACES:
+            places.append(bisect_left(offsets, at))
+            at = text.find(needle, at + 1)
+        return tuple(places)
+
+    def has(self, wanted: Sequence[bytes], key: Callable[[bytes], bytes], at: int) -> bool:
+        """Tell whether ``wanted`` stands at the line ``at``, from 0."""
+        there = self.lines[at : at + len(wanted)] if at >= 0 else ()
+        return [key(line) for line in there] == [key(line) for line in wanted]
+
+    def _text(self, key: Callable[[bytes], bytes]) -> tuple[bytes, list[int]]:
+        """Return the lines joined, and for each the offset of the newline before it."""
+        made = self._texts.get(key)
+        if made is None:
+            keys = [key(line) for line in self.lines]
+            offsets = list(accumulate((len(line) + 1 for line in keys), initial=0))
+            made = self._texts[key] = (b"\n" + b"".join(line + b"\n" for line in keys), offsets)
+        return made
 
 
 def exact(line: bytes) -> bytes:

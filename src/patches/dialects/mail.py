@@ -171,7 +171,7 @@ def _take_in_body(text: str) -> tuple[dict[str, str], str]:
     while at < len(lines):
         line = lines[at]
         match = _IN_BODY.match(line)
-        if match and match[1].title() not in headers and (match[1].title() != "From" or "@" in match[2]):
+        if match and match[1].title() not in headers:
             last = match[1].title()
             headers[last] = _decode_words(match[2].strip())
         elif last and line[:1] in {" ", "\t"}:
@@ -181,5 +181,8 @@ def _take_in_body(text: str) -> tuple[dict[str, str], str]:
         elif not _SEPARATOR.match(line):
             break
         at += 1
+    if "@" not in headers.get("From", "@"):
+        # Prose that begins like a header: the mail's own sender is the author.
+        del headers["From"]
     body = "\n".join(lines[at:]).strip("\n")
     return headers, body + "\n" if body else ""
