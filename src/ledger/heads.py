@@ -7,7 +7,7 @@ appending cost the same at a thousand and at a million events.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -97,9 +97,20 @@ def retired_heads(
         )
 
 
-def advance(head: RunHead | None, event: Event | UnknownEvent, digest: str, position: int) -> RunHead:
-    """Return the head after ``event``; ``head`` is None for a run's first event."""
-    changes = _changes(event)
+class Step(NamedTuple):
+    """An event that is appended: its value, the digest of its bytes, and its position in the log."""
+
+    event: Event | UnknownEvent
+    digest: str
+    position: int
+
+
+def advance(head: RunHead | None, steps: Sequence[Step]) -> RunHead:
+    """Return the head after events of one run, in order; ``head`` is None before a run's first event."""
+    changes: dict[str, Any] = {}
+    for event, _, _ in steps:
+        changes |= _changes(event)
+    event, digest, position = steps[-1]
     if head is None:
         head = RunHead(run=event.run, v=event.v, digest=digest, position=position)
     return replace(head, v=event.v, digest=digest, position=position, at_ns=event.at_ns, **changes)
@@ -127,7 +138,7 @@ def check_copies(copies: Sequence[bytes], head: RunHead | None) -> None:
             raise LostRace(event.run, event.v, v)
         if (event.v, event.prev) != (v + 1, prev) or (head is not None and event.run != head.run):
             raise NotACopy(event.reference, "it does not follow the event before it")
-        head = advance(head, event, event_digest(data), 0)
+        head = advance(head, [Step(event, event_digest(data), 0)])
 
 
 def _changes(event: Event | UnknownEvent) -> dict[str, Any]:

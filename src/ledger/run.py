@@ -29,7 +29,7 @@ from ledger.events import (
 )
 from ledger.filerecords import FileRecord, changes_paths, encode_path
 from ledger.gates.toolfiles import is_configuration
-from ledger.heads import RunHead, advance
+from ledger.heads import RunHead, Step, advance
 from ledger.provenance import Provenance
 from ledger.requests import Request
 from ledger.secrets.masking import mask, mask_text
@@ -116,7 +116,7 @@ class RunLog:
         stamped: list[Event] = []
         for v, event in enumerate((started, *first), start=1):
             known = msgspec.structs.replace(event, v=v)
-            head = advance(head, known, "", 0)
+            head = advance(head, [Step(known, "", 0)])
             stamped.append(known)
         assert head is not None
         log = cls(store, stamp, head, request)

@@ -52,8 +52,8 @@ from ledger.requests import AlreadyDone, Request
 from ledger.run import RunLog, identify, name_run
 from ledger.secrets.masking import mask_text
 from ledger.stamps import Stamp
-from ledger.store.disk import locked
 from ledger.store.local import LocalStore
+from ledger.store.locks import locked
 from patches.errors import PatchError
 from patches.touches import LeftAlone, Touch
 from patches.worktree import WorkTree

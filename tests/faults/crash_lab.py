@@ -258,7 +258,7 @@ class Lab:
         for name, module in list(sys.modules.items()):
             if name.startswith("ledger.") and getattr(module, "boot_id", None) is original:
                 patch.setattr(module, "boot_id", lambda: f"boot-{self.boots}")
-        patch.setattr("ledger.store.local.SEGMENT_SIZE_BYTES", SEGMENT_SIZE_BYTES)
+        patch.setattr("ledger.store.writer.SEGMENT_SIZE_BYTES", SEGMENT_SIZE_BYTES)
         self.states: set[bytes] = set()
 
     def explore(self, seed: int, each: int, only: str = "") -> Counter[str]:

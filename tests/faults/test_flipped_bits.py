@@ -39,7 +39,7 @@ class Closed:
     """A closed ledger with every kind of file in it, copied out of its repository."""
 
     def __init__(self, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("ledger.store.local.SEGMENT_SIZE_BYTES", 2500)
+        monkeypatch.setattr("ledger.store.writer.SEGMENT_SIZE_BYTES", 2500)
         base = {b"a.txt": File(b"one\n"), b"b.txt": File(b"two\n")}
         book = Book(scratch / "repo", base)
         trees = [book.write_tree(base | {b"a.txt": File(b"one\n" * n)}) for n in range(1, 4)]
@@ -219,14 +219,14 @@ def test_every_file_of_a_ledger_is_tried(closed: Closed) -> None:
     """A kind of file that comes later has to be named above."""
     tried = {path.relative_to(closed.root).as_posix() for path in closed.matching(LOG + CONTENT + MARKS)}
     files = {path for path, data in closed.files.items() if data is not None}
-    assert files - tried == {"locks/append", "locks/tree.main"}
+    assert files - tried == {"locks/append", "locks/sync", "locks/tree.main"}
 
 
 def test_a_store_that_calls_nothing_damage_would_be_noticed(
     closed: Closed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """These checks can fail: where every break is a torn tail, a flipped bit is cut off with all behind it."""
-    for module in ("reader", "local"):
+    for module in ("reader", "writer"):
         monkeypatch.setattr(f"ledger.store.{module}.damage_of", lambda *what, **how: None)
     monkeypatch.setattr("ledger.store.marks.DurableMark.read", lambda mark: Cursor())
     path = min(closed.matching(("log/*",)))

@@ -22,7 +22,7 @@ from transferlab import Clone, rich_run  # pyright: ignore[reportMissingImports]
 from ledger.api import Ledger
 from ledger.projections.refs import RunRef
 from ledger.stamps import Stamp
-from ledger.store import disk, local
+from ledger.store import disk, writer
 from ledger.store.bodies import Bodies
 from ledger.store.journal import Journal
 from ledger.store.local import LocalStore
@@ -122,7 +122,7 @@ def test_a_write_that_fails(two: Two, monkeypatch: pytest.MonkeyPatch, code: int
         real(fd, data)
 
     real = disk.write_all
-    monkeypatch.setattr(local, "write_all", failing)
+    monkeypatch.setattr(writer, "write_all", failing)
     with pytest.raises(OSError, match=os.strerror(code)):
         two.load()
     with Ledger.open(two.root) as ledger:

@@ -19,7 +19,7 @@ from disk_model import SECTOR_SIZE_BYTES, Disk, Make, Rename, Sync, Truncate, Wr
 from recorder import Recorder
 
 from ledger.repository import Repository
-from ledger.store import bodies, disk, local, reader, segments
+from ledger.store import bodies, disk, reader, segments, writer
 
 BLOCKS = 8
 
@@ -52,12 +52,12 @@ def test_every_crash_state_keeps_what_was_promised(
 
 
 BREAKS = {
-    "the data is not synced": (local, "sync_data", lambda fd: None),
+    "the data is not synced": (writer, "sync_data", lambda fd: None),
     "bodies are not synced": (disk, "sync_data", lambda fd: None),
     "names in the log are not synced": (reader, "sync_directory", lambda path: None),
     "names of bodies are not synced": (disk, "sync_directory", lambda path: None),
     "the directories of bodies are not synced": (bodies, "sync_directory", lambda path: None),
-    "a failed sync is forgotten": (local.LocalStore, "_mark_unsynced", lambda self, error: None),
+    "a failed sync is forgotten": (writer.LogWriter, "_mark_unsynced", lambda self, error: None),
     "places from before a rewrite are lost": (segments.Segments, "_moved", lambda self, place: place),
     "every tail is called damage": (reader, "damage_of", lambda *what, **how: ("log", "damaged")),
 }
@@ -74,11 +74,11 @@ def test_the_laboratory_finds_a_store_that_is_broken(
 ) -> None:
     """The campaign can fail: it finds each of these mistakes within a few programs."""
     owner, name, replacement = BREAKS[broken]
-    for each in (local, reader) if owner is reader else (owner,):
+    for each in (writer, reader) if owner is reader else (owner,):
         monkeypatch.setattr(each, name, replacement)
     if name == "_moved":
         # A writer that met the failed sync itself looks for its place anew: two mistakes have to meet.
-        monkeypatch.setattr(local.LocalStore, "_forget", local.LocalStore.close)
+        monkeypatch.setattr(writer.LogWriter, "_forget", writer.LogWriter._release)
     with pytest.raises(AssertionError):
         explore_all(lab, range(60))
 

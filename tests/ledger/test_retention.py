@@ -23,7 +23,7 @@ from ledger.events import RetentionApplied, RetiredRun, RunFinished
 from ledger.findings import Finding
 from ledger.operations import retention
 from ledger.stamps import Stamp
-from ledger.store import local as local_module
+from ledger.store import writer as writer_module
 
 pytestmark = pytest.mark.duckdb
 
@@ -60,7 +60,7 @@ def clock() -> Clock:
 @pytest.fixture
 def ledger(repo: Path, git: Git, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """An old finished run, a young finished one, and an old one that is open elsewhere; in several segments."""
-    monkeypatch.setattr(local_module, "SEGMENT_SIZE_BYTES", 5000)
+    monkeypatch.setattr(writer_module, "SEGMENT_SIZE_BYTES", 5000)
     git("worktree", "add", "--quiet", "--detach", repo.parent / "linked", cwd=repo)
     with Ledger.open(repo.parent / "linked", stamp=Stamp(clock=clock)) as linked:
         linked.run("still open", name="open").apply(patch("one", "open"), note="shared note")

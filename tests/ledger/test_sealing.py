@@ -25,7 +25,7 @@ from ledger.events import RetentionApplied, RetiredRun
 from ledger.query.session import open_session
 from ledger.run import identify
 from ledger.stamps import Stamp
-from ledger.store import local as local_module
+from ledger.store import writer as writer_module
 from ledger.store.columns import check_columns
 from ledger.store.local import LocalStore
 
@@ -58,7 +58,7 @@ def test_any_story_is_told_as_before(stories: list[Chronicle], size_bytes: int, 
     stamp = Stamp()
     runs = [f"run{index}" for index in range(len(stories))]
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local_module, "SEGMENT_SIZE_BYTES", size_bytes)
+        patch.setattr(writer_module, "SEGMENT_SIZE_BYTES", size_bytes)
         root = Path(folder, "ledger")
         store = LocalStore.open(root, stamp, create=True)
         for run, story in zip(runs, stories, strict=True):
@@ -88,7 +88,7 @@ def test_any_story_is_told_as_before(stories: list[Chronicle], size_bytes: int, 
 
 def archive_for_ever(root: Path) -> None:
     """Append, seal and retire without end, as a process that is about to be killed."""
-    pytest.MonkeyPatch().setattr(local_module, "SEGMENT_SIZE_BYTES", 3000)
+    pytest.MonkeyPatch().setattr(writer_module, "SEGMENT_SIZE_BYTES", 3000)
     stamp = Stamp()
     store = LocalStore.open(root, stamp)
     while True:

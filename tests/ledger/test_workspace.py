@@ -29,8 +29,8 @@ from ledger.errors import (
 )
 from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, RunStarted
 from ledger.stamps import Stamp
-from ledger.store.disk import locked
 from ledger.store.local import LocalStore
+from ledger.store.locks import locked
 from patches.errors import EmptyPatch, HunkMismatch, MissingObject, PatchSyntaxError
 from patches.model import MODE_EXECUTABLE
 from patches.worktree_errors import IndexLocked, InTheWay

@@ -24,8 +24,8 @@ from ledger import workspace as workspace_module
 from ledger.api import Ledger
 from ledger.errors import Busy
 from ledger.stamps import Stamp
-from ledger.store.disk import locked
 from ledger.store.local import LocalStore
+from ledger.store.locks import Lock
 from ledger.store.reader import LogReader
 
 WRITERS = 8
@@ -191,7 +191,7 @@ def test_eight_writers_in_linked_work_trees(
 
 def hold(path: Path, sender: Connection) -> None:
     """Hold a lock until killed."""
-    with locked(path):
+    with Lock(path):
         sender.send(True)
         time.sleep(120)
 
@@ -218,7 +218,7 @@ def holder(trees: tuple[Book, list[Path]]) -> Iterator[Callable[[str], int]]:
         process.join()
 
 
-@pytest.mark.parametrize("name", ["append", "tree.main"])
+@pytest.mark.parametrize("name", ["append", "sync", "tree.main"])
 def test_a_killed_holder_blocks_nobody(
     trees: tuple[Book, list[Path]], holder: Callable[[str], int], name: str
 ) -> None:

@@ -25,8 +25,8 @@ from ledger.projections.checkpoints import (
 )
 from ledger.repository import Repository
 from ledger.signednotes import Note, PublicKey, SigningKey, encode_note
-from ledger.store.disk import locked
 from ledger.store.local import LocalStore
+from ledger.store.locks import locked
 
 Target: TypeAlias = Path | Literal["git-note", "git-tag"]
 """Where to keep a checkpoint: a file, or with HEAD's commit."""

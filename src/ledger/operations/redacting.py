@@ -14,7 +14,7 @@ from ledger.query.cache import forget_columns
 from ledger.redaction import BODY_NAMES, bodies_of, naming
 from ledger.run import identify
 from ledger.secrets.masking import mask
-from ledger.store.disk import locked
+from ledger.store.locks import locked
 from ledger.workspace import LOCK_TIMEOUT_S, Workspace
 
 

@@ -1,28 +1,28 @@
-"""What the local store asks of a file system: locks, syncs, and files published by rename."""
+"""What the local store asks of a file system: syncs, and files published by rename."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import sys
-import time
-from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-
-from ledger.errors import Busy
-
-_POLL_S = 0.02
 
 
 class Descriptor:
-    """An open file that is closed with the last reference to it."""
+    """An open file that is closed with the last reference to it; ``fd`` is -1 once it is."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
 
+    def close(self) -> None:
+        """Close the file, if it still is open."""
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            os.close(fd)
+
     def __del__(self) -> None:
-        os.close(self.fd)
+        self.close()
 
 
 def sync_data(fd: int) -> None:
@@ -58,9 +58,9 @@ def sync_directory(path: Path) -> None:
 
 def write_all(fd: int, data: bytes | bytearray) -> None:
     """Write every byte, going on after a short write."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+    written = os.write(fd, data)
+    while written < len(data):
+        written += os.write(fd, memoryview(data)[written:])
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -121,55 +121,6 @@ def write_cached(path: Path, data: bytes) -> bool:
 def _temporary(path: Path) -> Path:
     """Return a hidden name beside ``path`` that no other process or thread uses."""
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-
-
-@contextmanager
-def locked(path: Path, timeout_s: float | None = None) -> Generator[None]:
-    """Hold an exclusive lock on a file; the system frees it when the process dies.
-
-    Args:
-        path: The lock's file, made when missing and never removed.
-        timeout_s: How long to wait; None waits as long as it takes.
-
-    Raises:
-        Busy: Another process held it all that time.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    _held.add(fd)
-    try:
-        if timeout_s is None:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        else:
-            _poll(fd, path, timeout_s)
-        yield
-    finally:
-        if fd in _held:
-            _held.remove(fd)
-            os.close(fd)
-
-
-_held: set[int] = set()
-"""The descriptors of the locks that this process holds or waits for."""
-
-
-def _leave_locks() -> None:
-    """Close what a fork inherited: a lock is only free when its last descriptor is closed."""
-    while _held:
-        os.close(_held.pop())
-
-
-os.register_at_fork(after_in_child=_leave_locks)
-
-
-def _poll(fd: int, path: Path, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise Busy(path, timeout_s) from None
-        time.sleep(_POLL_S)
 
 
 def boot_id() -> str:

@@ -8,16 +8,16 @@ See: ``docs/format.md``, "What a reader may consume".
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from ledger.errors import DamagedLedger
-from ledger.events import AnyEvent, Event, RetentionApplied, RunImported, UnknownEvent, event_digest
+from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
 from ledger.frames import Cursor, Frame
-from ledger.heads import RunHead, advance, from_elsewhere, retired_heads
+from ledger.heads import RunHead, Step, advance, from_elsewhere, retired_heads
 from ledger.store.chain import ChainPass
 from ledger.store.disk import sync_directory, sync_file
 from ledger.store.journal import Heads, Journal
@@ -194,24 +194,31 @@ class LogReader:
         sync_directory(self.segments.root)
 
     def _fold(self, group: list[Located], place: Place) -> None:
-        for located in group:
-            frame = located.frame
+        steps: list[Step] = []
+        for frame in (located.frame for located in group):
             try:
                 event = frame.event
             except msgspec.DecodeError as error:
                 raise DamagedLedger(f"position {frame.s}", f"not an event: {error}") from error
-            self._advance(event, event_digest(frame.e), frame.s)
+            steps.append(Step(event, event_digest(frame.e), frame.s))
+        self._advance(steps)
         self._heads.place = place
 
-    def _advance(self, event: Event | UnknownEvent, digest: str, position: int) -> None:
-        """Let the heads know of one event."""
-        heads = self._heads
-        heads.put(advance(heads.get(event.run), event, digest, position))
-        if isinstance(event, RetentionApplied):
-            for retired in retired_heads(event, heads.get, position):
-                heads.put(retired)
-        if isinstance(event, RunImported) and (imported := heads.get(event.of)) is not None:
-            heads.put(from_elsewhere(imported))
+    def _advance(self, group: Sequence[Step]) -> None:
+        """Let the heads know of the events of one group."""
+        heads, begin = self._heads, 0
+        while begin < len(group):
+            run, end = group[begin].event.run, begin + 1
+            while end < len(group) and group[end].event.run == run:
+                end += 1
+            steps, begin = group[begin:end], end
+            heads.put(advance(heads.get(run), steps))
+            for event, _, position in steps:
+                if isinstance(event, RetentionApplied):
+                    for retired in retired_heads(event, heads.get, position):
+                        heads.put(retired)
+                if isinstance(event, RunImported) and (imported := heads.get(event.of)) is not None:
+                    heads.put(from_elsewhere(imported))
 
     def _mark_unsynced(self, error: OSError) -> None:
         """Tell every later opener that the bytes past ``durable`` may not be on the disk.

@@ -183,7 +183,7 @@ class Segments:
 
     def _moved(self, place: Place) -> Place:
         """Return where a place lies now that somebody remembers from before a `rewrite`."""
-        passed = [first for first in self.firsts() if place.segment < first <= place.cursor.position]
+        passed = self._passed(place)
         if not passed:
             return place
         try:
@@ -194,6 +194,10 @@ class Segments:
             return Place(passed[-1], row.ends_at, place.cursor) if row and found else place
         at = (b"\n" + data).find(b'\n{"h":"%b"' % place.cursor.hash.encode())
         return place if at < 0 else Place(passed[-1], data.find(b"\n", at) + 1, place.cursor)
+
+    def _passed(self, place: Place) -> list[int]:
+        """Return the segments after a place's own that begin by its position: none but after a `rewrite`."""
+        return [first for first in self.firsts() if place.segment < first <= place.cursor.position]
 
     def rewrite(self, place: Place) -> None:
         """Write the whole groups past ``place`` into a segment of their own, which follows it.
@@ -217,37 +221,20 @@ class Segments:
         write_durably(self.path(place.cursor.position + 1), b"".join(lines))
 
     def holds(self, place: Place) -> bool:
-        """Return whether the log has the frame that a place follows, just before its offset."""
+        """Return whether the log has the frame that a place follows, just before its offset.
+
+        Bytes of a segment that lie behind where the next one begins are not of the log.
+        """
         if place.offset == 0:
             return place.cursor == Cursor()
-        place = self._moved(place)
-        with suppress(BadFrame):
-            if parse_frame(self.line_before(place)).h == place.cursor.hash:
-                return True
-        return not self.path(place.segment).exists() and self.sealed.holds(
-            place.segment, place.offset, place.cursor
-        )
-
-    def line_before(self, place: Place) -> bytes:
-        """Return the line that ends at a place, without its line feed; "" where none does."""
-        size = _CHUNK_SIZE_BYTES
+        moved = self._moved(place)
+        if moved == place and self._passed(place):
+            return False
         try:
-            file = self.path(place.segment).open("rb")
+            with self.path(moved.segment).open("rb") as file:
+                return is_frame(line_before(file.fileno(), moved.offset), moved.cursor.hash)
         except FileNotFoundError:
-            return b""
-        with file:
-            if os.fstat(file.fileno()).st_size < place.offset:
-                return b""
-            while True:
-                start = max(0, place.offset - size)
-                file.seek(start)
-                data = file.read(place.offset - start)
-                if not data.endswith(b"\n"):
-                    return b""
-                begin = data.rfind(b"\n", 0, -1) + 1
-                if begin or start == 0:
-                    return data[begin:-1]
-                size *= 8
+            return self.sealed.holds(moved.segment, moved.offset, moved.cursor)
 
     def named(self, id_: str) -> Iterator[Frame]:
         """Yield the intact frames whose events may have an id, from the newest segment to the oldest."""
@@ -348,6 +335,28 @@ class Segments:
         # Another writer's JSON may have white space, but a run's name stands in it as it is.
         named = b'"%b"' % (run or "").encode()
         yield from (line for line in reversed(lines) if run is None or named in line)
+
+
+def line_before(fd: int, offset: int) -> bytes:
+    """Return the line that ends at an offset of a segment, without its line feed; "" where none does."""
+    size = _CHUNK_SIZE_BYTES
+    while True:
+        start = max(0, offset - size)
+        data = os.pread(fd, offset - start, start)
+        if len(data) < offset - start or not data.endswith(b"\n"):
+            return b""
+        begin = data.rfind(b"\n", 0, -1) + 1
+        if begin or start == 0:
+            return data[begin:-1]
+        size *= 8
+
+
+def is_frame(line: bytes, digest: str) -> bool:
+    """Return whether a line is the intact frame of that hash."""
+    try:
+        return parse_frame(line).h == digest
+    except BadFrame:
+        return False
 
 
 def _witness(rest: bytes) -> int:

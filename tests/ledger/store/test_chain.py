@@ -10,7 +10,7 @@ import pytest
 from ledger.events import PatchRefused, RunStarted
 from ledger.frames import encode_frame
 from ledger.stamps import Stamp
-from ledger.store import local as local_module
+from ledger.store import writer as writer_module
 from ledger.store.local import LocalStore
 
 Started = Callable[[str], RunStarted]
@@ -32,7 +32,7 @@ def test_the_pass_gives_the_events_that_the_scan_gives(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs in the order of their first events, each event's bytes as they are stored, over several segments."""
-    monkeypatch.setattr(local_module, "SEGMENT_SIZE_BYTES", 1500)
+    monkeypatch.setattr(writer_module, "SEGMENT_SIZE_BYTES", 1500)
     fill(store, started, refused)
     assert len(store.segments.firsts()) > 1
     chain = LocalStore.open(root, stamp).check_chains()

@@ -16,8 +16,8 @@ from ledger.frames import Frame, parse_frame
 from ledger.stamps import Stamp
 from ledger.store import disk as disk_module
 from ledger.store import journal as journal_module
-from ledger.store import local as local_module
 from ledger.store import segments as segments_module
+from ledger.store import writer as writer_module
 from ledger.store.local import LocalStore
 from ledger.store.marks import read_durable
 
@@ -289,7 +289,7 @@ def test_a_failed_sync_stops_readers_and_writers_before_it(
 ) -> None:
     """Linux tells a write error once and then shows the pages clean; the marker tells every later opener."""
     fill(store, started, refused)
-    monkeypatch.setattr(local_module, "sync_data", failing_sync)
+    monkeypatch.setattr(writer_module, "sync_data", failing_sync)
     with pytest.raises(UnsyncedLog):
         store.append([refused("port")], 4)
     assert len(list(reopen(root, stamp).frames())) == 3, "readers see what was acknowledged"
@@ -313,7 +313,7 @@ def test_bytes_in_doubt_are_written_anew(
     """Once the disk confirms again, what was past `durable` lies in a new segment, and appends go on."""
     if acknowledged:
         fill(store, started, refused, count=acknowledged)
-    monkeypatch.setattr(local_module, "sync_data", failing_sync)
+    monkeypatch.setattr(writer_module, "sync_data", failing_sync)
     in_doubt = refused("port")
     with pytest.raises(UnsyncedLog):
         store.append([in_doubt], acknowledged + 1)
@@ -332,7 +332,7 @@ def test_bytes_in_doubt_are_written_anew(
 def fail_once(monkeypatch: pytest.MonkeyPatch, store: LocalStore, event: PatchRefused, v: int) -> None:
     """Append an event whose sync fails."""
     with monkeypatch.context() as patch:
-        patch.setattr(local_module, "sync_data", failing_sync)
+        patch.setattr(writer_module, "sync_data", failing_sync)
         with pytest.raises(UnsyncedLog):
             store.append([event], v)
 
@@ -449,7 +449,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(
         os.write(fd, data[: len(data) // 2])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(local_module, "write_all", half)
+    monkeypatch.setattr(writer_module, "write_all", half)
     with pytest.raises(OSError, match="No space"):
         store.append([refused("port")], 4)
     monkeypatch.undo()
@@ -466,7 +466,7 @@ def test_segments_roll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A full segment is closed; the next one is named by its first position, and readers see one log."""
-    monkeypatch.setattr(local_module, "SEGMENT_SIZE_BYTES", 1500)
+    monkeypatch.setattr(writer_module, "SEGMENT_SIZE_BYTES", 1500)
     fill(store, started, refused, count=12)
     names = sorted(path.name for path in (root / "log").iterdir())
     assert len(names) > 2

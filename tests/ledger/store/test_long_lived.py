@@ -16,10 +16,11 @@ import pytest
 from ledger.errors import LostRace, UnsyncedLog
 from ledger.events import PatchRefused, RunStarted
 from ledger.stamps import Stamp
-from ledger.store import local as local_module
 from ledger.store import reader as reader_module
-from ledger.store.disk import boot_id, locked
+from ledger.store import writer as writer_module
+from ledger.store.disk import boot_id
 from ledger.store.local import LocalStore
+from ledger.store.locks import Lock, locked
 from ledger.store.marks import DurableMark, read_durable
 
 Started = Callable[[str], RunStarted]
@@ -52,7 +53,7 @@ def test_what_is_in_doubt_is_not_shown_to_its_own_writer(
 ) -> None:
     """After a failed sync the process that met it reads what all others read: what was acknowledged."""
     store.append([started("port")], 1)
-    monkeypatch.setattr(local_module, "sync_data", failing_sync)
+    monkeypatch.setattr(writer_module, "sync_data", failing_sync)
     with pytest.raises(UnsyncedLog):
         store.append([refused("port")], 2)
     assert store.heads()["port"].v == 1
@@ -69,7 +70,7 @@ def test_writers_go_on_where_another_has_written_anew(
     """Who wrote, lost a race with, or read the bytes in doubt takes their new place for no damage."""
     store.append([started("port")], 1)
     loser, reader = others(), others()
-    monkeypatch.setattr(local_module, "sync_data", failing_sync)
+    monkeypatch.setattr(writer_module, "sync_data", failing_sync)
     doubted = refused("port")
 
     def crash(path: Path, data: bytes) -> None:
@@ -102,7 +103,7 @@ def test_settling_shows_what_a_failed_sync_left(
 ) -> None:
     """Who is about to decide something first makes the disk confirm what is there, or is refused."""
     store.append([started("port")], 1)
-    monkeypatch.setattr(local_module, "sync_data", failing_sync)
+    monkeypatch.setattr(writer_module, "sync_data", failing_sync)
     with pytest.raises(UnsyncedLog):
         store.append([refused("port")], 2)
     monkeypatch.undo()
@@ -174,7 +175,7 @@ def test_a_full_disk_has_room_for_a_name(
 
     store.append([started("port")], 1)
     with monkeypatch.context() as inner:
-        inner.setattr(local_module, "sync_data", failing_sync)
+        inner.setattr(writer_module, "sync_data", failing_sync)
         inner.setattr(Path, "write_bytes", named if room == "a name" else full)
         with pytest.raises(UnsyncedLog, match="Input/output error"):
             store.append([refused("port")], 2)
@@ -233,7 +234,7 @@ def test_a_child_forked_under_a_lock_does_not_keep_it(tmp_path: Path) -> None:
     """A lock ends with the block that took it, or with its process, though a child has inherited it."""
     context = multiprocessing.get_context("fork")
     release = context.Event()
-    with locked(tmp_path / "lock"):
+    with Lock(tmp_path / "lock"):
         child = context.Process(target=hold_nothing, args=(release,))
         child.start()
     try:
@@ -246,7 +247,7 @@ def test_a_child_forked_under_a_lock_does_not_keep_it(tmp_path: Path) -> None:
 
 def take_and_fork(path: Path, sender: object) -> None:
     """Fork under a lock and die by SIGKILL while the child lives on."""
-    with locked(path):
+    with Lock(path):
         pid = os.fork()
         if pid == 0:
             os.setsid()

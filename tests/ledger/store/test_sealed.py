@@ -22,8 +22,8 @@ from ledger.frames import Frame
 from ledger.stamps import Stamp
 from ledger.store import archive as archive_module
 from ledger.store import disk
-from ledger.store import local as local_module
 from ledger.store import sealed as sealed_module
+from ledger.store import writer as writer_module
 from ledger.store.columns import check_columns
 from ledger.store.local import LocalStore
 from ledger.store.segments import Place
@@ -40,7 +40,7 @@ def filled(
     store: LocalStore, started: Started, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> LocalStore:
     """Three runs of ten events in groups of one and two, in several segments; the last one is open."""
-    monkeypatch.setattr(local_module, "SEGMENT_SIZE_BYTES", 6000)
+    monkeypatch.setattr(writer_module, "SEGMENT_SIZE_BYTES", 6000)
     for run in RUNS:
         store.append([started(run)], 1)
     for v in range(2, 11, 3):
@@ -313,7 +313,7 @@ def test_frames_that_do_not_follow_are_damage(filled: LocalStore, stamp: Stamp, 
 
 def append_many(root: Path, run: str, count: int) -> None:
     """Append to a run of its own, as one of several processes."""
-    pytest.MonkeyPatch().setattr(local_module, "SEGMENT_SIZE_BYTES", 4000)
+    pytest.MonkeyPatch().setattr(writer_module, "SEGMENT_SIZE_BYTES", 4000)
     stamp = Stamp()
     store = LocalStore.open(root, stamp)
     for _ in range(count):
