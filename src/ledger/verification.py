@@ -78,19 +78,25 @@ def _check_log(
     chain = store.check_chains(hashes)
     if chain is None:
         return _scan_log(store, runs, hashes, retired)
-    hashes |= {position: chain.hashes[position] for position in hashes if position in chain.hashes}
-    for run in chain.runs:
+    count = 0
+    for run, data in chain.events():
+        count += 1
         if run in retired:
             continue  # What is left of it: the next `ledger gc` takes it.
-        for number, data in enumerate(chain.events(run), 1):
-            try:
-                event = parse_event(data)
-            except ValueError as error:
-                return Finding("damaged", "log", f"{run}:{number}: {error}")
-            if (event.run, event.v) != (run, number):
-                return Finding("damaged", "log", f"{run}:{number}: the event calls itself {event.reference}")
-            runs.setdefault(run, []).append(event)
-    return _intact(chain.cursor.position)
+        events = runs.setdefault(run, [])
+        try:
+            event = parse_event(data)
+        except ValueError as error:
+            return Finding("damaged", "log", f"{run}:{len(events) + 1}: {error}")
+        if (event.run, event.v) != (run, len(events) + 1):
+            reason = f"the event calls itself {event.reference}"
+            return Finding("damaged", "log", f"{run}:{len(events) + 1}: {reason}")
+        events.append(event)
+    if count < chain.cursor.position:
+        runs.clear()  # Frames went while they were read: what is there now is another log.
+        return _scan_log(store, runs, hashes, retired)
+    hashes |= {position: chain.hashes[position] for position in hashes if position in chain.hashes}
+    return _intact(count)
 
 
 def _intact(count: int) -> Finding:

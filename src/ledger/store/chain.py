@@ -9,36 +9,41 @@ from __future__ import annotations
 import os
 import re
 from binascii import hexlify
-from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from ledger.events import NO_DIGEST
 from ledger.frames import DOMAIN, GENESIS, Cursor
 from ledger.store.disk import Descriptor
+from ledger.store.sealed import Sealed
 
 _BODY_AT = 72
 _CHUNK_SIZE_BYTES = 128 << 10
-_LINE_SIZE_BYTES = 4096
 _EVENT_DOMAIN = b"ledger-event/1\n"
-_REST = re.compile(
-    rb'"n":(0|[1-9][0-9]*),"w":(?:0|[1-9][0-9]*),"e":'
-    rb'(\{)"kind":"[^"\\]*","id":"[0-9a-f-]{36}","run":"([a-z0-9.-]+)",'
+_FRAME = re.compile(
+    rb'\{"h":"(.{64})","p":"(.{64})","s":([1-9][0-9]*),"n":(0|[1-9][0-9]*),"w":(?:0|[1-9][0-9]*),"e":'
+    rb'(?=\{"kind":"[^"\\]*","id":"[0-9a-f-]{36}","run":"([a-z0-9.-]+)","v":([1-9][0-9]*),"prev":"(.{64})",)',
+    re.DOTALL,
 )
+
+Chunks: TypeAlias = Callable[[], Iterator[bytes]]
+"""Gives the lines of a segment, as often as it is asked: many at a time, each with its line feed."""
 
 
 class _Run(Struct, gc=False):
-    """A run as far as the pass has come: its last event's digest, and where each of its lines begins."""
+    """A run as far as the pass has come: how many events it has, and the digest of the last."""
 
-    digest: bytes
-    lines: list[int]
+    name: str
+    count: int = 0
+    digest: bytes = NO_DIGEST.encode()
 
 
 class ChainPass:
-    """One pass over the segments of a log, in order. It keeps them open, for `events`.
+    """One pass over the segments of a log, in order. It can read them again, for `events`.
 
     Args:
         wanted: Positions whose hashes are wanted: in ``hashes`` once the pass is past them.
@@ -51,72 +56,94 @@ class ChainPass:
         self._wanted = sorted((position for position in wanted if position > 0), reverse=True)
         self._left = 0
         self._runs: dict[bytes, _Run] = {}
-        self._segments: list[Descriptor] = []
-        self._begins: list[int] = [0]
-        """Where each segment begins in all their bytes, and where the last one ends."""
+        self._order: list[_Run] = []
+        self._segments: list[Chunks] = []
 
-    @property
-    def runs(self) -> list[str]:
-        """The names of the runs, in the order of their first events."""
-        return [run.decode() for run in self._runs]
-
-    def events(self, run: str) -> Iterator[bytes]:
-        """Yield the stored bytes of a run's events in order, read again from the files that were checked."""
-        for begin in self._runs[run.encode()].lines:
-            segment = bisect_right(self._begins, begin) - 1
-            fd, at, size = self._segments[segment].fd, begin - self._begins[segment], _LINE_SIZE_BYTES
-            line = os.pread(fd, size, at)
-            while (end := line.find(b"\n")) < 0 and len(line) == size:
-                size *= 8
-                line = os.pread(fd, size, at)
-            yield line[line.find(b"{", _BODY_AT) : end - 1]
-
-    def take(self, path: Path) -> bool:
+    def take(self, chunks: Chunks) -> bool:
         """Return whether a segment holds whole groups that go on from here, and so do their runs."""
-        segment = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-        self._segments.append(segment)
-        begin, rest = self._begins[-1], b""
-        while chunk := os.read(segment.fd, _CHUNK_SIZE_BYTES):
-            data = rest + chunk
-            end = self._take_lines(data, begin)
-            if end < 0:
-                return False
-            begin, rest = begin + end, data[end:]
-        self._begins.append(begin)
-        return not rest and not self._left
+        self._segments.append(chunks)
+        return all(self._take_lines(data) for data in chunks()) and not self._left
 
-    def _take_lines(self, data: bytes, begin: int) -> int:
-        """Check the lines of ``data`` and return where the last one ends, -1 where one does not go on."""
+    def events(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the run and the stored bytes of every event in order, read again from what was checked.
+
+        It ends early where a sealed segment has lost frames to a retention meanwhile.
+        """
+        runs = iter(self._order)
+        for chunks in self._segments:
+            for data in chunks():
+                for line in data[:-1].split(b"\n"):
+                    if not line:
+                        return
+                    yield next(runs).name, line[line.find(b"{", _BODY_AT) : -1]
+
+    def _take_lines(self, data: bytes) -> bool:
+        """Return whether each of the lines goes on from the one before."""
         # One loop, its calls bound before: with a call for each event the pass would be a third slower.
         position, last, left, at = self.cursor.position, self.cursor.hash.encode(), self._left, 0
-        find, runs, match, wanted = data.find, self._runs, _REST.match, self._wanted
-        mark = wanted[-1] if wanted else 0
+        find, match, runs, wanted = data.find, _FRAME.match, self._runs, self._wanted
+        order, mark = self._order.append, wanted[-1] if wanted else 0
         while (end := find(b"\n", at)) >= 0:
-            body = data[at + _BODY_AT : end]
-            digest = hexlify(sha256(DOMAIN + body).digest())
+            found = match(data, at)
+            if found is None:
+                return False
+            own, before, number, remaining, name, version, previous = found.groups()
+            digest = hexlify(sha256(DOMAIN + data[at + _BODY_AT : end]).digest())
             position += 1
-            place = b'{"h":"%b","p":"%b","s":%d,' % (digest, last, position)
-            rest = match(body, len(place) - _BODY_AT)
-            if rest is None or not data.startswith(place, at):
-                return -1
-            remaining, name = rest.group(1, 3)
+            if own != digest or before != last or int(number) != position:
+                return False
             if left or remaining != b"0":
                 if left and int(remaining) != left - 1:
-                    return -1
+                    return False
                 left = int(remaining)
             run = runs.get(name) or self._begin(name)
-            lines = run.lines
-            if not body.startswith(b'"v":%d,"prev":"%b",' % (len(lines) + 1, run.digest), rest.end()):
-                return -1
-            lines.append(begin + at)
-            run.digest = hexlify(sha256(_EVENT_DOMAIN + body[rest.start(2) : -1]).digest())
+            run.count += 1
+            if previous != run.digest or int(version) != run.count:
+                return False
+            run.digest = hexlify(sha256(_EVENT_DOMAIN + data[found.end() : end - 1]).digest())
+            order(run)
             if position == mark:
                 self.hashes[wanted.pop()] = digest.decode()
                 mark = wanted[-1] if wanted else 0
             last, at = digest, end + 1
         self.cursor, self._left = Cursor(position, last.decode()), left
-        return at
+        return at == len(data)
 
     def _begin(self, name: bytes) -> _Run:
-        run = self._runs[name] = _Run(NO_DIGEST.encode(), [])
+        run = self._runs[name] = _Run(name.decode())
         return run
+
+
+def chunks_of_file(path: Path) -> Chunks:
+    """Return what reads a segment of the log; it stays open, and can be read when it was sealed meanwhile.
+
+    Raises:
+        FileNotFoundError: There is none, or no more.
+    """
+    segment = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    def read() -> Iterator[bytes]:
+        rest, at = b"", 0
+        while chunk := os.pread(segment.fd, _CHUNK_SIZE_BYTES, at):
+            at += len(chunk)
+            whole, feed, rest = (rest + chunk).rpartition(b"\n")
+            if feed:
+                yield whole + feed
+        if rest:
+            yield rest
+
+    return read
+
+
+def chunks_of_sealed(sealed: Sealed, first: int) -> Chunks:
+    """Return what reads a sealed segment. A frame that retention took is an empty line.
+
+    What it gives raises `DamagedLedger` where the segment is not what was sealed.
+    """
+
+    def read() -> Iterator[bytes]:
+        seal = sealed.seal(first)
+        for rows in sealed.batches(seal, first - 1, seal.last):
+            yield b"".join((row.line or b"") + b"\n" for row in rows)
+
+    return read

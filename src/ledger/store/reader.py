@@ -18,7 +18,7 @@ from ledger.errors import DamagedLedger
 from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
 from ledger.frames import Cursor, Frame
 from ledger.heads import RunHead, Step, advance, from_elsewhere, retired_heads
-from ledger.store.chain import ChainPass
+from ledger.store.chain import ChainPass, Chunks, chunks_of_file, chunks_of_sealed
 from ledger.store.disk import sync_directory, sync_file
 from ledger.store.journal import Heads, Journal
 from ledger.store.marks import DurableMark
@@ -71,21 +71,28 @@ class LogReader:
         """Check the whole log in one pass over its stored bytes; return None where not all is plainly well.
 
         None does not say that anything is wrong, for which see `frames`: a torn tail, an append under way,
-        a sealed segment or the JSON of another writer is enough.
+        a frame that retention took or the JSON of another writer is enough.
 
         Args:
             wanted: Positions whose hashes the pass shall note.
         """
-        durable, firsts = self._durable.read(), self.segments.firsts()
+        durable = self._durable.read()
         chain = ChainPass({durable.position, *wanted})
-        if firsts != self.segments.logged():
+        try:
+            for first in self.segments.firsts():
+                if first != chain.cursor.position + 1 or not chain.take(self._chunks(first)):
+                    return None
+        except DamagedLedger:
             return None
-        for first in firsts:
-            if first != chain.cursor.position + 1 or not chain.take(self.segments.path(first)):
-                return None
         if chain.cursor.position < durable.position or chain.hashes.get(durable.position) != durable.hash:
             return None
         return chain if self._confirm(chain.cursor.position) else None
+
+    def _chunks(self, first: int) -> Chunks:
+        try:
+            return chunks_of_file(self.segments.path(first))
+        except FileNotFoundError:
+            return chunks_of_sealed(self.segments.sealed, first)
 
     def heads(self) -> Mapping[str, RunHead]:
         """See `Store.heads`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from ledger.frames import encode_frame
 from ledger.stamps import Stamp
 from ledger.store import writer as writer_module
 from ledger.store.local import LocalStore
+from ledger.store.sealed import Seal, Sealed, SealedRow
 
 Started = Callable[[str], RunStarted]
 Refused = Callable[[str], PatchRefused]
@@ -37,11 +38,65 @@ def test_the_pass_gives_the_events_that_the_scan_gives(
     assert len(store.segments.firsts()) > 1
     chain = LocalStore.open(root, stamp).check_chains()
     assert chain is not None
-    assert chain.runs == ["port", "other"]
     assert chain.cursor.position == 6
-    for run in chain.runs:
-        frames = [frame for frame in store.frames() if frame.event.run == run]
-        assert list(chain.events(run)) == [bytes(frame.e) for frame in frames]
+    frames = list(store.frames())
+    assert list(chain.events()) == [(frame.event.run, bytes(frame.e)) for frame in frames]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["all", "all but the last segment"])
+def test_the_pass_goes_through_sealed_segments(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+    again: bool,
+) -> None:
+    """It says of a log what it said before it was archived, and gives the same events."""
+    monkeypatch.setattr(writer_module, "SEGMENT_SIZE_BYTES", 1500)
+    fill(store, started, refused)
+    before = store.check_chains({2, 6})
+    assert store.archive()
+    if again:
+        store.append([refused("port")], 6)
+        store.append([refused("other")], 2)
+    chain = LocalStore.open(root, stamp).check_chains({2, 6})
+    assert before is not None
+    assert chain is not None
+    assert {**before.hashes, **chain.hashes} == chain.hashes
+    assert list(chain.events())[:6] == list(before.events())
+    assert chain.cursor.position == 6 + 2 * again
+
+
+def test_frames_that_retention_takes_meanwhile_end_the_events(
+    store: LocalStore, started: Started, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pass was well; what is read again is another log by now, and nothing is made up for it."""
+    fill(store, started, refused)
+    store.archive()
+    chain = store.check_chains()
+    assert chain is not None
+    batches = Sealed.batches
+
+    def retired(self: Sealed, seal: Seal, after: int, last: int) -> Iterator[list[SealedRow]]:
+        for rows in batches(self, seal, after, last):
+            yield [row._replace(line=None) if row.position == 4 else row for row in rows]
+
+    monkeypatch.setattr(Sealed, "batches", retired)
+    assert len(list(chain.events())) == 3
+    assert store.check_chains() is None
+
+
+def test_a_damaged_sealed_segment_is_left_to_the_scan(
+    store: LocalStore, root: Path, stamp: Stamp, started: Started, refused: Refused
+) -> None:
+    """The pass only ever says that all is well."""
+    fill(store, started, refused)
+    (seal,) = store.archive()
+    path = store.segments.sealed.root / seal.parquet
+    path.write_bytes(path.read_bytes()[:-1])
+    assert LocalStore.open(root, stamp).check_chains() is None
 
 
 def test_no_flipped_bit_is_called_well(
