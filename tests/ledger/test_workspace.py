@@ -30,7 +30,7 @@ from ledger.errors import (
 from ledger.events import CommitSeen, PatchApplied, PatchRefused, RunFinished, RunStarted
 from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
-from ledger.store.locks import locked
+from ledger.store.locks import Lock
 from patches.errors import EmptyPatch, HunkMismatch, MissingObject, PatchSyntaxError
 from patches.model import MODE_EXECUTABLE
 from patches.worktree_errors import IndexLocked, InTheWay
@@ -132,6 +132,27 @@ def test_a_run_context_finishes_at_the_end_and_stays_open_on_an_exception(ledger
     with pytest.raises(ZeroDivisionError), ledger.run("bad", name="bad"):
         raise ZeroDivisionError
     assert ledger.current_run().name == "bad"
+
+
+@pytest.mark.duckdb
+def test_the_end_of_a_run_seals_what_is_full(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments that were closed by then; one whose copy finds no room waits, and the run has ended all the same."""
+    monkeypatch.setattr("ledger.store.writer.SEGMENT_SIZE_BYTES", 500)
+
+    def full(self: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, ledger.run("first", name="first"):
+        patch.setattr("ledger.store.archive.Archive.seal_closed", full)
+    waiting = ledger.store.segments.logged()
+    assert len(waiting) > 1
+    assert kinds(ledger, "first")[-1] == "run.finished"
+    before = list(ledger.events("first"))
+    with ledger.run("second", name="second"):
+        pass
+    assert len(ledger.store.segments.logged()) == 1
+    assert ledger.store.segments.sealed.firsts()[: len(waiting)] == waiting
+    assert list(ledger.events("first")) == before
 
 
 def test_a_second_open_run_is_refused(ledger: Ledger) -> None:
@@ -447,7 +468,7 @@ def test_a_held_lock_is_waited_for_and_then_named(
     """Busy says which lock; nothing was written."""
     monkeypatch.setattr("ledger.workspace.LOCK_TIMEOUT_S", 0.1)
     ledger.run("t")
-    with locked(ledger.path / "locks/tree.main"), pytest.raises(Busy, match=r"tree\.main"):
+    with Lock(ledger.path / "locks/tree.main"), pytest.raises(Busy, match=r"tree\.main"):
         ledger.apply(patch_to(book, b"a.txt", b"x\n"))
     book.assert_followed(book.write_tree(BASE))
 

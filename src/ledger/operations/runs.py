@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ledger.errors import RunOpen
+from contextlib import suppress
+
+from ledger.errors import Busy, RunOpen
 from ledger.events import RunFinished
 from ledger.heads import RunHead
 from ledger.operations.finalization import check_final
@@ -46,6 +48,9 @@ def ensure_written(workspace: Workspace, log: RunLog) -> None:
 def finish(workspace: Workspace, *, run: str = "", waive: str = "", abandon: bool = False) -> Applied:
     """Finish the open run. In phase P6 that finalizes it, where nothing is missing.
 
+    Then segments of the log that have grown full are sealed: seconds for each 64 MiB, and no step of the
+    run. Where that cannot be done now they wait, which `ledger status` says.
+
     Args:
         workspace: Where.
         run: The run that must be open; by default the open one.
@@ -55,6 +60,7 @@ def finish(workspace: Workspace, *, run: str = "", waive: str = "", abandon: boo
     Raises:
         NoRun: None is open.
         NotFinal: In phase P6, something is missing. The run stays open; what its checks found is recorded.
+        DamagedLedger: A segment that was to be sealed is damaged. The run is finished.
     """
     with workspace.locked():
         log = workspace.require(run)
@@ -65,4 +71,6 @@ def finish(workspace: Workspace, *, run: str = "", waive: str = "", abandon: boo
         waived = log.write_note(waive)
         (event,) = log.append(RunFinished(**log.identity(), tree=log.head.tree, final=final, waived=waived))
         workspace.restore_finished_refs()
-        return Applied(event.reference, log.head.tree)
+    with suppress(Busy, OSError):
+        workspace.store.seal_closed()
+    return Applied(event.reference, log.head.tree)

@@ -8,6 +8,7 @@ See: ``docs/format.md``, "Sealed segments" and "Retention".
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -130,13 +131,19 @@ class Archive:
 
     def _publish(self, duckdb: DuckDBPyConnection, seal: Seal, name: str) -> Seal:
         """Write the table ``rows`` durably, read it back, and return its seal, which is not written yet."""
+        from duckdb import IOException
+
         path = self._root / name
         temporary = self._root / f".{name}.{os.getpid()}"
         quoted = str(temporary).replace("'", "''")
-        duckdb.execute(
-            f"copy (from rows order by position) to '{quoted}' "
-            f"(format parquet, compression zstd, row_group_size {BATCH_ROWS})"
-        )
+        try:
+            duckdb.execute(
+                f"copy (from rows order by position) to '{quoted}' "
+                f"(format parquet, compression zstd, row_group_size {BATCH_ROWS})"
+            )
+        except IOException as error:
+            temporary.unlink(missing_ok=True)
+            raise OSError(errno.EIO, str(error), str(path)) from error
         with temporary.open("rb") as file:
             digest = file_digest(file, sha256).hexdigest()
         publish_durably(temporary, path)

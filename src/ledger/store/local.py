@@ -170,6 +170,22 @@ class LocalStore(LogWriter):
             self._close_segment()
             return list(Archive(self.segments).seal_closed())
 
+    def seal_closed(self) -> list[Seal]:
+        """Seal what was closed at its full size; the open segment stays as it is.
+
+        Returns:
+            The new seals; none where nothing waits.
+
+        Raises:
+            Busy: Another process is archiving: it does the same.
+            DamagedLedger: A segment, or its copy, is not what was written.
+            OSError: There is no room for the copy, for example. The segment waits on.
+        """
+        if len(self.segments.logged()) < 2:
+            return []
+        with locked(self._archive_lock, 0):
+            return list(Archive(self.segments).seal_closed())
+
     def unsealed(self) -> list[tuple[int, int, int]]:
         """Return what an archive would seal: first position, number of events, and size in bytes."""
         logged, end = self.segments.logged(), self.position() + 1

@@ -17,8 +17,8 @@ from ledger.errors import Busy
 from ledger.store.disk import Descriptor
 
 _POLL_S = 0.02
-_FIRST_NAP_S, _LONGEST_NAP_S = 50e-6, 2e-3
-"""How long `Lock.unless` waits between two looks: half a sync of a fast disk at first, longer later."""
+_NAP_S, _NAP_SHARE = 100e-6, 1 / 8
+"""How long `Lock.unless` waits between two looks: a fast disk's sync, and a share of what it has waited."""
 
 
 class Lock:
@@ -48,13 +48,13 @@ class Lock:
         Yields:
             Whether it is still to be done. Past the timeout it is, without the lock.
         """
-        deadline, nap_s, held = time.monotonic() + timeout_s, _FIRST_NAP_S, False
+        began, held = time.monotonic(), False
         while not (over := done()):
             held = self._try()
-            if held or time.monotonic() >= deadline:
+            waited_s = time.monotonic() - began
+            if held or waited_s >= timeout_s:
                 break
-            time.sleep(nap_s)
-            nap_s = min(nap_s * 1.5, _LONGEST_NAP_S)
+            time.sleep(_NAP_S + waited_s * _NAP_SHARE)
         try:
             yield not (over or done())
         finally:

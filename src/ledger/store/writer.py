@@ -63,7 +63,7 @@ class LogWriter(LogReader):
         self._sync_lock = Lock(root / "locks" / "sync")
         # As strings: at every append the system is asked about both.
         self._log_name, self._unsynced_name = str(self.segments.root), str(self._unsynced_path)
-        self._log_time_ns = 0
+        self._log_time_ns = -1
         self._last_name = 0
         self._shares = False
 
@@ -186,7 +186,7 @@ class LogWriter(LogReader):
         if time_ns != self._log_time_ns:
             settled = time_ns + _SETTLED_NS < time.time_ns()
             self._last_name = max(self.segments.logged(), default=0)
-            self._log_time_ns = time_ns if settled else 0
+            self._log_time_ns = time_ns if settled else -1
         return self._last_name
 
     def _recover(self, broken: Break) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -49,6 +52,17 @@ def filled(
             store.append([refused(run), refused(run)], v + 1)
     assert len(store.segments.firsts()) > 2
     return store
+
+
+@contextmanager
+def small_files(size_bytes: int) -> Generator[None]:
+    """Let no file grow past a size, as on a disk that is nearly full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def reopen(store: LocalStore, stamp: Stamp) -> LocalStore:
@@ -355,3 +369,24 @@ def test_eight_writers_append_while_it_is_archived(store: LocalStore, root: Path
     for i in range(8):
         assert [f.event.v for f in frames if f.event.run == f"run{i}"] == list(range(1, 41))
     assert len(names(store, "sealed")) > 4
+
+
+def test_a_full_disk_leaves_the_segment_waiting(filled: LocalStore, stamp: Stamp) -> None:
+    """The copy finds no room: an error of the disk, the log as it was, and the next archive does it."""
+    frames, firsts = list(filled.frames()), filled.segments.firsts()
+    with small_files(1000), pytest.raises(OSError, match="too large"):
+        filled.seal_closed()
+    assert os.listdir(filled.segments.sealed.root) == []
+    assert list(reopen(filled, stamp).frames()) == frames
+    assert [seal.first for seal in filled.seal_closed()] == firsts[:-1]
+    assert list(reopen(filled, stamp).frames()) == frames
+
+
+def test_what_is_full_is_sealed_and_what_is_open_stays(filled: LocalStore, refused: Refused) -> None:
+    """Nothing waits afterwards but the open segment, which goes on where it was."""
+    firsts = filled.segments.firsts()
+    assert [seal.first for seal in filled.seal_closed()] == firsts[:-1]
+    assert filled.seal_closed() == []
+    assert filled.segments.logged() == firsts[-1:]
+    filled.append([refused("port")])
+    assert filled.segments.firsts() == firsts

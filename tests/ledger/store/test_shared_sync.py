@@ -112,6 +112,19 @@ def test_a_sync_is_for_all_who_have_written(
     assert store.append([refused("fast")], 5)[-1].s == frame.s + 4
 
 
+def test_a_log_without_a_time_is_synced_too(
+    store: LocalStore, refused: Refused, started: Started, syncs: list[int]
+) -> None:
+    """A directory that was restored with the time 0 looks like one that nobody has read yet."""
+    store.append([started("fast")], 1)
+    os.utime(store.segments.root, (0, 0))
+    other = LocalStore.open(store.root, Stamp())
+    for v, writer in enumerate((other, store, other), start=2):
+        frame = writer.append([refused("fast")], v)[-1]
+        assert len(syncs) == v
+        assert read_durable(store.root / "durable").position == frame.s
+
+
 def test_a_stopped_process_that_has_the_turn_is_not_waited_for(
     slow: Slow, store: LocalStore, refused: Refused, syncs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
