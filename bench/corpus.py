@@ -93,13 +93,19 @@ def am_flags(case: Case) -> list[str]:
 def is_there(name: str) -> bool:
     modules = {"dulwich": "dulwich", "patch-ng": "patch_ng"}
     if name in modules:
-        return not subprocess.run([sys.executable, "-c", f"import {modules[name]}"], capture_output=True).returncode
+        return not subprocess.run(
+            [sys.executable, "-c", f"import {modules[name]}"], capture_output=True
+        ).returncode
     return name != "GNU patch" or shutil.which("patch") is not None
 
 
 def environment(home: Path) -> dict[str, str]:
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("GIT_", "LEDGER_", "PYTHON"))}
-    who = {f"GIT_{role}_{what}": "bench@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    who = {
+        f"GIT_{role}_{what}": "bench@example.com"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
     return kept | who | {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
 
 
