@@ -129,14 +129,13 @@ def test_a_damaged_log(started: Shell) -> None:
         (bytes(range(256)) * 64, 3, ""),
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" * 99, 3, ""),
         (FIX[:-10].encode(), 3, "patch line "),
-        (FIX.replace("-1,3", "-1,9").encode(), 3, "patch line "),
         (MISMATCH.encode(), 3, "a.txt: hunk 1 of 1 does not apply at line 2"),
         (FIX.replace("a.txt", "gone.txt").encode(), 3, "gone.txt: does not exist"),
         (NEW.replace("new b/new", "dir b/dir").replace("b/new", "b/dir").encode(), 3, "dir"),
         (ESCAPING.encode(), 7, "../outside"),
         (INTO_GIT.encode(), 7, ".git/hooks/x"),
     ],
-    ids=["empty", "text", "junk", "png", "cut", "counts", "mismatch", "missing", "exists", "escape", "git"],
+    ids=["empty", "text", "junk", "png", "cut", "mismatch", "missing", "exists", "escape", "git"],
 )
 def test_a_patch_that_is_none_or_does_not_fit(shell: Shell, data: bytes, code: int, part: str) -> None:
     """From a file or from standard input, nothing is written: no run, no ref, no object, no file."""

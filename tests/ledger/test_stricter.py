@@ -76,6 +76,14 @@ def test_a_hunk_longer_than_its_header_says(book: Book, ledger: Ledger) -> None:
     assert read(book, b"a.txt") == LINES.replace(b"2\n3\n", b"3\nthree and a half\n")
 
 
+def test_a_hunk_shorter_than_its_header_says(book: Book, ledger: Ledger) -> None:
+    """Git refuses it as corrupt; here the lines are counted."""
+    data = b"--- a/a.txt\n+++ b/a.txt\n@@ -1,9 +1,3 @@\n 1\n-2\n+zwei\n 3\n"
+    assert not git_apply(book, data)
+    assert ledger.apply(data).normalised == ("recounted",)
+    assert read(book, b"a.txt") == LINES.replace(b"2\n", b"zwei\n")
+
+
 def test_lf_patch_for_a_crlf_file(book: Book, ledger: Ledger) -> None:
     """Git refuses it, and with --ignore-whitespace mixes line endings; here the file keeps its own."""
     data = b"--- a/crlf.txt\n+++ b/crlf.txt\n@@ -1,3 +1,3 @@\n one\n-two\n+zwei\n three\n"

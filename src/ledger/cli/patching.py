@@ -88,6 +88,8 @@ def apply(  # noqa: PLR0913 - all that can be asked for
         raise click.UsageError("name a patch, or an event with --again")
     if again and (flags != NO_FLAGS or atomic or reports):
         raise click.UsageError("--again takes a patch as its event has it, one by one")
+    if not atomic and len(patches) + len(again) > 1 and open_ledger().has_id:
+        raise click.UsageError("--id names one event: give one patch, or --atomic")
     offers = [offer for name in patches for offer in _read(name, flags)][first - 1 :]
     if patches and not offers:
         raise click.UsageError(f"there is no patch {first}")

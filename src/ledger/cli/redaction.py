@@ -12,7 +12,7 @@ from ledger.cli.session import id_option, open_ledger, readable, say
 if TYPE_CHECKING:
     from ledger.operations.redacting import Redacted
 
-_NAMES = ("patch", "note", "reason", "report", "output", "waived", "message", "context", "answer")
+_NAMES = ("patch", "given", "note", "reason", "report", "output", "waived", "message", "context", "answer")
 
 
 @click.command()

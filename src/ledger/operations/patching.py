@@ -70,7 +70,10 @@ def apply_all(
             raise
         if isinstance(planned, Refusal):
             workspace.repository.objects.forget()
-            raise _refused(workspace, log, planned)
+            error = _refused(workspace, log, planned)
+            if len(offers) > 1:
+                planned.name_patch()
+            raise error
         if not any(each.changes for each in planned):
             workspace.repository.objects.forget()
             return tuple(unchanged(log) for _ in planned)

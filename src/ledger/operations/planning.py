@@ -85,12 +85,15 @@ class Refusal(NamedTuple):
     provenance: Provenance
 
     def explained(self) -> PatchError:
-        """Return the error, which says of which patch it is, and what was done to that before."""
-        if source := self.provenance.source:
-            self.error.add_note(f"the patch is {'standard input' if source == '-' else source}")
+        """Return the error, which says what was done to the text before it was refused."""
         if self.provenance.normalised:
             self.error.add_note(f"normalised: {', '.join(self.provenance.normalised)}")
         return self.error
+
+    def name_patch(self) -> None:
+        """Let the error say which of several patches it is about."""
+        if source := self.provenance.source:
+            self.error.add_note(f"the patch is {'standard input' if source == '-' else source}")
 
 
 class _Reading(NamedTuple):

@@ -30,6 +30,7 @@ def preview(
     finally:
         repository.objects.forget()
     if isinstance(planned, Refusal):
+        planned.name_patch()
         raise planned.explained()
     if repository.work_dir is not None:
         steps = [tuple(map(FileRecord.of, each.changes)) for each in planned]
