@@ -264,8 +264,8 @@ def show(event: str, style: str) -> None:
         write_record({**record, **shown}, style)
         return
     record.pop("files", None)
-    if isinstance(found, PatchApplied | PatchRefused):
-        record["options"] = str(found.options.asked) or None
+    if isinstance(found, PatchApplied | PatchRefused) and (asked := str(found.options.asked)):
+        record["options"] = asked
     write_record(record, style)
     if isinstance(found, TreeEvent) and not isinstance(found, RunStarted):
         click.echo()
