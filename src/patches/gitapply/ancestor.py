@@ -47,7 +47,7 @@ def _oid(part: Part, path: bytes, mode: int, blobs: Blobs) -> bytes:
         return found[0]
     if part.added or part.removed:
         raise Fatal(f"sha1 information is lacking or useless ({shown}).")
-    entry = gitcommands.read_index()[0].get(path)
+    entry = gitcommands.read_index().get(path)
     if entry is None:
         raise Fatal(f"mode change for {shown}, which is not in current HEAD")
     return entry.oid

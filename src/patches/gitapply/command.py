@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO
 
+from patches.errors import PatchError
 from patches.gitapply.arguments import BadNumber, read_arguments, usage
 from patches.gitapply.gitcommands import GitFailed
 from patches.gitapply.optionparser import UsageError
@@ -37,7 +38,7 @@ def run(words: Sequence[str], source: IO[bytes], output: IO[bytes]) -> int:
         return USAGE
     except BadNumber as error:
         voice.say(f"fatal: {error}")
-    except (Fatal, GitFailed) as error:
+    except (Fatal, GitFailed, PatchError) as error:
         if str(error):
             voice.error(str(error))
     return FATAL

@@ -49,13 +49,11 @@ class IndexEntry(NamedTuple):
 def _run(
     words: Sequence[str | bytes], data: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["git", *words],
-        input=data,
-        capture_output=True,
-        env=os.environ | dict(environment or {}),
-        check=False,
-    )
+    everything = os.environ | dict(environment or {})
+    try:
+        return subprocess.run(["git", *words], input=data, capture_output=True, env=everything, check=False)
+    except FileNotFoundError as error:
+        raise GitFailed(os.fsdecode(words[0]), "the git program was not found") from error
 
 
 def _output(
@@ -95,7 +93,7 @@ def read_configuration() -> dict[str, str]:
     """Return the last value of every setting by its name; a setting without value is ``true``."""
     try:
         output = _run(["config", "-z", "--list"]).stdout
-    except FileNotFoundError:
+    except GitFailed:
         return {}  # Patching plain files needs no git.
     settings: dict[str, str] = {}
     for item in output.split(b"\0"):
@@ -178,19 +176,15 @@ def smudge_through_git(path: bytes, content: bytes) -> bytes:
     return _output([b"cat-file", b"--filters", b"--path=" + path, write_blob(content)])
 
 
-def read_index() -> tuple[dict[bytes, IndexEntry], frozenset[bytes]]:
-    """Return the entries of the index that are not in conflict, and the paths that are."""
+def read_index() -> dict[bytes, IndexEntry]:
+    """Return the entries of the index, less those in conflict."""
     entries: dict[bytes, IndexEntry] = {}
-    conflicts: set[bytes] = set()
     for item in _output(["ls-files", "--stage", "-z", "--full-name"]).split(b"\0"):
-        if item:
-            facts, _, path = item.partition(b"\t")
-            mode, oid, stage = facts.split()
-            if stage == b"0":
-                entries[path] = IndexEntry(int(mode, 8), oid)
-            else:
-                conflicts.add(path)
-    return entries, frozenset(conflicts)
+        facts, _, path = item.partition(b"\t")
+        fields = facts.split()
+        if fields and fields[2] == b"0":
+            entries[path] = IndexEntry(int(fields[0], 8), fields[1])
+    return entries
 
 
 def _chunks(paths: Iterable[bytes]) -> Iterable[list[bytes]]:
@@ -206,15 +200,10 @@ def _chunks(paths: Iterable[bytes]) -> Iterable[list[bytes]]:
         yield chunk
 
 
-def intended_to_add(paths: Iterable[bytes]) -> frozenset[bytes]:
-    """Return which of ``paths`` are in the index without content (``git add --intent-to-add``)."""
-    found: set[bytes] = set()
-    for chunk in _chunks(paths):
-        for path in chunk:
-            flags = _FLAGS.search(_output([b"ls-files", b"--debug", b"--", path], environment=_LITERAL))
-            if flags is not None and int(flags[1], 16) & _INTENT_TO_ADD:
-                found.add(path)
-    return frozenset(found)
+def is_intended_to_add(path: bytes) -> bool:
+    """Tell whether ``path`` is in the index without content (``git add --intent-to-add``)."""
+    flags = _FLAGS.search(_output([b"ls-files", b"--debug", b"--", path], environment=_LITERAL))
+    return flags is not None and bool(int(flags[1], 16) & _INTENT_TO_ADD)
 
 
 def changed_since_added(paths: Iterable[bytes]) -> frozenset[bytes]:

@@ -100,7 +100,7 @@ class Index:
     """The index of the repository, with this command's changes in memory until `write`."""
 
     def __init__(self, blobs: Blobs) -> None:
-        self.entries, self._conflicts = gitcommands.read_index()
+        self.entries = gitcommands.read_index()
         self._blobs = blobs
         self._updates: list[IndexUpdate] = []
         self._dirty: frozenset[bytes] = frozenset()
@@ -128,7 +128,7 @@ class Index:
 
     def is_intended(self, path: bytes) -> bool:
         """Tell whether ``path`` is entered without content."""
-        return path in gitcommands.intended_to_add([path])
+        return gitcommands.is_intended_to_add(path)
 
     def read(self, entry: IndexEntry) -> bytes | None:
         """Return an entry's content; None where the repository does not have it."""

@@ -282,6 +282,18 @@ def test_plain_files_need_no_repository(tmp_path, monkeypatch) -> None:
     assert run(["--index"], io.BytesIO(patch), io.BytesIO()) == 128
 
 
+def test_plain_files_need_no_git(tmp_path, monkeypatch) -> None:
+    """Without the git program a patch of plain files applies, and only a repository is refused."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    patch = b"--- /dev/null\n+++ b/file\n@@ -0,0 +1 @@\n+new\n"
+    assert run([], io.BytesIO(patch), io.BytesIO()) == 0
+    assert (tmp_path / "file").read_bytes() == b"new\n"
+    (tmp_path / ".git").mkdir()
+    assert run(["-R"], io.BytesIO(patch), io.BytesIO()) == 128
+    assert (tmp_path / "file").read_bytes() == b"new\n"
+
+
 @pytest.mark.parametrize("path", [b"../out", b".git/hooks/post-commit", b"link/through", b".GIT/config"])
 def test_nothing_outside_is_written(path, pair, monkeypatch, capfdbinary) -> None:
     """Not above the work tree, not in the repository, not through a symlink."""
