@@ -1,7 +1,7 @@
 """The chain of dialects: whatever a patch comes as, into the ordinary patch that the engine applies.
 
-First what is certain is unwrapped, then every reading that is left is tried on the tree. One result
-is accepted, two are refused: a dialect never guesses.
+First what is certain is unwrapped and what is in another form converted, then every reading that is left
+is tried on the tree. One result is accepted, two are refused: a dialect never guesses.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+from patches.dialects.conversion import convert
 from patches.dialects.encodings import drop_mark, read_utf16be, read_utf16le
 from patches.dialects.model import AmbiguousPatch, Normalised, Reader
 from patches.dialects.repair import repair
@@ -82,6 +83,12 @@ def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> No
         if changed is not None:
             data = changed
             taken.append(name)
+    made = convert(data, _below(read, options.directory))
+    if made is not None:
+        data = made.data
+        taken += made.steps
+        if _fits(data, read, options):
+            return Normalised(data, tuple(taken))
     readings = [Normalised(data, tuple(taken))]
     for name, unwrap in POSSIBLE:
         for reading in tuple(readings):
@@ -89,6 +96,19 @@ def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> No
             if changed is not None:
                 readings.append(Normalised(changed, (*reading.steps, name)))
     return _as_they_are(readings, read, options) or _repaired(readings, read, options)
+
+
+def _below(read: Reader, directory: bytes) -> Reader:
+    return (lambda path: read(directory + b"/" + path)) if directory else read
+
+
+def _fits(data: bytes, read: Reader, options: ApplyOptions) -> bool:
+    try:
+        try_patch(data, read, options)
+    except PatchError:
+        # A converted diff may have been damaged on its way like any other: the readings below tell.
+        return False
+    return True
 
 
 def _as_they_are(readings: list[Normalised], read: Reader, options: ApplyOptions) -> Normalised | None:
