@@ -10,8 +10,8 @@ from patches.errors import PatchSyntaxError
 
 _NAMES = re.compile(rb"^\*\*\* ([^\n]*)\n--- ([^\n]*)\n(?=\*{15})", re.MULTILINE)
 _NORMAL = re.compile(rb"^\d+(?:,\d+)?[acd]\d+(?:,\d+)?\r?\n(?:[<>] |---)", re.MULTILINE)
-_OLD_RANGE = re.compile(rb"\*\*\* (\d+)(?:,(\d+))? \*\*\*\*\s*$")
-_NEW_RANGE = re.compile(rb"--- (\d+)(?:,(\d+))? ----\s*$")
+_OLD_RANGE = re.compile(rb"\*\*\* (\d+)(?:,(\d+))? \*\*\*\*(?:\s|$)")
+_NEW_RANGE = re.compile(rb"--- (\d+)(?:,(\d+))? ----(?:\s|$)")
 _STARS = b"*" * 15
 _NO_NEWLINE = b"\\"
 
@@ -30,7 +30,7 @@ def read_context_diff(data: bytes) -> bytes | None:
     Raises:
         PatchSyntaxError: a hunk is damaged, or the text is a diff without any context.
     """
-    if _NAMES.search(data) is None:
+    if _STARS not in data or _NAMES.search(data) is None:
         return None
     lines = data.split(b"\n")
     pieces: list[bytes] = []

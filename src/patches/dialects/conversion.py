@@ -1,40 +1,62 @@
-"""The forms of a change that are no unified diff at all, each with its converter."""
+"""The forms of a change that are no ordinary unified diff, each with its converter."""
 
 from __future__ import annotations
 
 import re
 
+from patches.dialects.bazaar import read_bazaar
 from patches.dialects.blocks import read_blocks
 from patches.dialects.contextdiff import read_context_diff, refuse_normal_diff
 from patches.dialects.envelope import read_envelope
+from patches.dialects.indexed import read_indexed
 from patches.dialects.model import Normalised, Reader
-from patches.errors import MissingBinary
+from patches.dialects.omissions import refuse_omissions, says_omissions
+from patches.options import DEFAULTS, ApplyOptions
 
-_UNSHOWN = re.compile(rb"^Index: ([^\r\n]+)\r?\n=+\r?\nCannot display: ", re.MULTILINE)
 _AT_MARGIN = re.compile(rb"^(?:diff --git |@@ -\d)", re.MULTILINE)
+_SECTION_MARKS = (b"Index: ", b"=== ")
 
 
-def convert(data: bytes, read: Reader) -> Normalised | None:
+def needs_conversion(data: bytes) -> bool:
+    """Tell cheaply whether the strict engine might take ``data`` otherwise than its author meant it."""
+    return says_omissions(data) or any(
+        data.startswith(mark) or b"\n" + mark in data for mark in _SECTION_MARKS
+    )
+
+
+def convert(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Normalised | None:
     """Return the ordinary patch for a text in another form; None where it has none of these forms.
 
-    A text that also holds a Git or unified diff is left alone: there the other form is content.
+    A text that also holds a Git or unified diff is no envelope and has no blocks: there those are content.
 
     Raises:
         PatchError: the form is known, and the text is damaged, ambiguous or does not fit.
     """
-    unshown = _UNSHOWN.search(data)
-    if unshown is not None:
-        raise MissingBinary(unshown[1], "svn did not write what changed in this binary file")
-    if _AT_MARGIN.search(data):
-        return None
-    made = read_envelope(data, read)
-    if made is not None:
-        return Normalised(made, ("codex envelope",))
-    made = read_blocks(data, read)
-    if made is not None:
-        return Normalised(made, ("search/replace",))
+    refuse_omissions(data)
+    if not _AT_MARGIN.search(data):
+        made = read_envelope(data, read)
+        if made is not None:
+            return Normalised(made, ("codex envelope",))
+        made = read_blocks(data, read)
+        if made is not None:
+            return Normalised(made, ("search/replace",))
+        refuse_normal_diff(data)
+    return _as_git_writes_it(data, read, options)
+
+
+def _as_git_writes_it(data: bytes, read: Reader, options: ApplyOptions) -> Normalised | None:
+    """Rewrite the sections of other tools, of which a text may mix several."""
+    steps: list[str] = []
     made = read_context_diff(data)
     if made is not None:
-        return Normalised(made, ("context diff",))
-    refuse_normal_diff(data)
-    return None
+        data = made
+        steps.append("context diff")
+    indexed = read_indexed(data, read, options)
+    if indexed is not None:
+        data = indexed.data
+        steps += indexed.steps
+    made = read_bazaar(data, 1 if options.strip is None else options.strip)
+    if made is not None:
+        data = made
+        steps.append("bazaar")
+    return Normalised(data, tuple(steps)) if steps else None

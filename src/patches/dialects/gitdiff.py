@@ -49,14 +49,14 @@ def split_lines(content: bytes) -> list[bytes]:
 def render_file(file: FileEdit) -> bytes:
     """Return the Git patch of one file."""
     old, new = file.old if file.old is not None else file.new, file.new if file.new is not None else file.old
-    before, after = _quoted(b"a/", old or b""), _quoted(b"b/", new or b"")
+    before, after = quoted(b"a/", old or b""), quoted(b"b/", new or b"")
     head = b"diff --git %s %s\n" % (before, after)
     if file.old is None:
         head, before = head + b"new file mode 100644\n", b"/dev/null"
     elif file.new is None:
         head, after = head + b"deleted file mode 100644\n", b"/dev/null"
     elif file.old != file.new:
-        head += b"rename from %s\nrename to %s\n" % (_quoted(b"", file.old), _quoted(b"", file.new))
+        head += b"rename from %s\nrename to %s\n" % (quoted(b"", file.old), quoted(b"", file.new))
     hunks = render_hunks(split_lines(file.content), file.edits)
     # Git writes neither names nor hunks where no line changes.
     return head + (b"--- %s\n+++ %s\n%s" % (before, after, hunks) if hunks else b"")
@@ -124,7 +124,7 @@ def end_as_file(lines: Sequence[bytes], edits: Sequence[Edit]) -> tuple[Edit, ..
     return tuple(done)
 
 
-def _quoted(prefix: bytes, path: bytes) -> bytes:
+def quoted(prefix: bytes, path: bytes) -> bytes:
     """Return a name as ``core.quotePath`` has it in a patch."""
     if all(32 <= b < 127 and b not in b'"\\' for b in path):
         return prefix + path

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
-from patches.dialects.conversion import convert
+from patches.dialects.conversion import convert, needs_conversion
 from patches.dialects.encodings import drop_mark, read_utf16be, read_utf16le
 from patches.dialects.model import AmbiguousPatch, Normalised, Reader
 from patches.dialects.repair import repair
@@ -62,6 +62,7 @@ def needs_normalising(data: bytes) -> bool:
         or b"\r\n" in data[: data.find(b"\n") + 1]
         or not data.endswith(b"\n")
         or _BARE_HUNK.search(data) is not None
+        or needs_conversion(data)
     )
 
 
@@ -83,7 +84,7 @@ def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> No
         if changed is not None:
             data = changed
             taken.append(name)
-    made = convert(data, _below(read, options.directory))
+    made = convert(data, _below(read, options.directory), options)
     if made is not None:
         data = made.data
         taken += made.steps

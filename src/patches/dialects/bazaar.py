@@ -1,0 +1,68 @@
+"""The sections that Bazaar and Breezy begin with a ``===`` line, as ordinary Git ones."""
+
+from __future__ import annotations
+
+import re
+
+from patches.dialects.gitdiff import quoted
+from patches.dialects.omissions import LeftOut
+
+_HEAD = re.compile(
+    rb"^=== (added|removed|renamed|modified) (file|directory|symlink) '([^\r\n]*)'"
+    rb"(?: \(properties changed: ([^)\r\n]*)\))?\r?\n",
+    re.MULTILINE,
+)
+_NAMES = re.compile(rb"--- [^\n]*\n\+\+\+ [^\n]*\n(?=@@ )")
+_ARROW = b"' => '"
+_EXECUTABLE = {b"-x to +x": (b"100644", b"100755"), b"+x to -x": (b"100755", b"100644")}
+
+
+def read_bazaar(data: bytes, strip: int) -> bytes | None:
+    """Return the text with its ``===`` sections as Git writes them; None where it has none.
+
+    Args:
+        data: as ``brz diff`` prints it, with any prefix.
+        strip: how many components the engine takes from the names.
+
+    Raises:
+        LeftOut: it changes what such a diff cannot carry.
+    """
+    heads = list(_HEAD.finditer(data))
+    if not heads:
+        return None
+    stops = [head.start() for head in heads[1:]] + [len(data)]
+    sections = [
+        _section(head, data[head.end() : stop], strip) for head, stop in zip(heads, stops, strict=True)
+    ]
+    return data[: heads[0].start()] + b"".join(sections)
+
+
+def _section(head: re.Match[bytes], body: bytes, strip: int) -> bytes:
+    done, kind = head[1], head[2]
+    old, _, new = head[3].partition(_ARROW)
+    new = new or old
+    if kind == b"directory" and done != b"renamed":
+        return b""
+    if kind != b"file":
+        raise LeftOut(
+            new,
+            f"the patch does not say how this {kind.decode()} changed",
+            "make it with brz diff --format=git",
+        )
+    before, after = quoted(b"a/" * strip, old), quoted(b"b/" * strip, new)
+    lines = [b"diff --git %s %s\n" % (before, after)]
+    if done == b"added":
+        lines.append(b"new file mode 100644\n")
+        before = b"/dev/null"
+    elif done == b"removed":
+        lines.append(b"deleted file mode 100644\n")
+        after = b"/dev/null"
+    else:
+        lines += [b"old mode %s\nnew mode %s\n" % mode for mode in [_EXECUTABLE.get(head[4])] if mode]
+        if old != new:
+            moved = b"a/" * max(strip - 1, 0)
+            lines.append(b"rename from %s\nrename to %s\n" % (quoted(moved, old), quoted(moved, new)))
+    names = _NAMES.match(body)
+    if names is not None:
+        return b"".join(lines) + b"--- %s\n+++ %s\n" % (before, after) + body[names.end() :]
+    return b"".join(lines) if len(lines) > 1 else b""
