@@ -55,7 +55,8 @@ def _section(head: re.Match[bytes], body: bytes, strip: int) -> bytes:
         lines.append(b"new file mode 100644\n")
         before = b"/dev/null"
     elif done == b"removed":
-        lines.append(b"deleted file mode 100644\n")
+        # A header that stated a mode could be wrong about it; only one says that an empty file goes.
+        lines = [] if _NAMES.match(body) else [*lines, b"deleted file mode 100644\n"]
         after = b"/dev/null"
     else:
         lines += [b"old mode %s\nnew mode %s\n" % mode for mode in [_EXECUTABLE.get(head[4])] if mode]
@@ -65,4 +66,5 @@ def _section(head: re.Match[bytes], body: bytes, strip: int) -> bytes:
     names = _NAMES.match(body)
     if names is not None:
         return b"".join(lines) + b"--- %s\n+++ %s\n" % (before, after) + body[names.end() :]
+    # A part that only says "modified" changed something that is none of Git's.
     return b"".join(lines) if len(lines) > 1 else b""

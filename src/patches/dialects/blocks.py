@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+from patches.dialects.draft import Draft
 from patches.dialects.envelope import checked_path
 from patches.dialects.gitdiff import (
     FileEdit,
@@ -19,12 +20,13 @@ from patches.dialects.gitdiff import (
 )
 from patches.dialects.model import AmbiguousPatch, Reader
 from patches.dialects.rendering import Edit
-from patches.errors import MissingFile, OverlappingParts, PatchSyntaxError, UnsafePath, show_path
+from patches.errors import MissingFile, OverlappingParts, PatchError, PatchSyntaxError, UnsafePath, show_path
 
-_SEARCH = re.compile(rb"(?:<{5,9}|-{5,9}) SEARCH>?(?::(?:start_line:)?(\d+))?\s*$")
+_SEARCH = re.compile(rb"(<{5,9}|-{5,9}) SEARCH>?(?::(?:start_line:)?(\d+))?\s*$")
 _DIVIDER = re.compile(rb"={5,9}\s*$")
 _REPLACE = re.compile(rb"(?:>{5,9}|\+{5,9}) REPLACE\s*$")
 _START_LINE = re.compile(rb":start_line:\s*(\d+)\s*$")
+_WORD = re.compile(rb"[\w+-]+")
 _RULE = re.compile(rb"-{5,9}\s*$")
 _FENCE = re.compile(rb"(?:`{3,}|~{3,})[\w.+-]*(?:[ \t]+|(?<=[\w])(?=/)|$)(.*)$")
 
@@ -39,10 +41,11 @@ class _Block(NamedTuple):
     replace: list[bytes]
 
 
-def read_blocks(data: bytes, read: Reader) -> bytes | None:
+def read_blocks(data: bytes, read: Reader, strip: int = 1) -> bytes | None:
     """Return the blocks' changes as an ordinary Git patch; None where the text holds no block.
 
-    What is searched must be in the file once; an empty search makes a new file.
+    What is searched must be in the file once, or in what the blocks before it made of the file; an empty
+    search makes a new file. ``strip`` is how many components the engine takes from the names.
 
     Raises:
         AmbiguousPatch: it is there several times, and the block names no line.
@@ -56,7 +59,8 @@ def read_blocks(data: bytes, read: Reader) -> bytes | None:
     by_path: dict[bytes, list[_Block]] = {}
     for block in blocks:
         by_path.setdefault(block.path, []).append(block)
-    return b"".join(render_file(_file(path, of_path, read(path))) for path, of_path in by_path.items())
+    files = [_file(path, of_path, read(path)) for path, of_path in by_path.items()]
+    return b"".join(render_file(file, strip) for file in files)
 
 
 def _file(path: bytes, blocks: list[_Block], content: bytes | None) -> FileEdit:
@@ -68,12 +72,33 @@ def _file(path: bytes, blocks: list[_Block], content: bytes | None) -> FileEdit:
     if content is None:
         raise MissingFile(path)
     lines = split_lines(content)
+    try:
+        edits = _at_once(path, blocks, lines)
+    except PatchError:
+        if len(blocks) == 1:
+            raise
+        # Some may be about what others made.
+        edits = _one_by_one(blocks, lines)
+    return FileEdit(path, path, content, edits)
+
+
+def _at_once(path: bytes, blocks: list[_Block], lines: list[bytes]) -> tuple[Edit, ...]:
+    """Return the edits of blocks that are all about the file as it is."""
     index = LineIndex(lines)
     edits = sorted(_edit(block, index) for block in blocks)
     for before, after in pairwise(edits):
         if before.stop > after.start:
             raise OverlappingParts(path, f"two blocks replace line {after.start + 1}")
-    return FileEdit(path, path, content, end_as_file(lines, edits))
+    return end_as_file(lines, edits)
+
+
+def _one_by_one(blocks: list[_Block], lines: list[bytes]) -> tuple[Edit, ...]:
+    """Return the edits of blocks of which each is about what the ones before it made."""
+    draft = Draft(lines)
+    for block in blocks:
+        now = draft.lines
+        draft.apply(end_as_file(now, [_edit(block, LineIndex(now))]))
+    return draft.edits()
 
 
 def _edit(block: _Block, lines: LineIndex) -> Edit:
@@ -106,36 +131,59 @@ def _parse(data: bytes, read: Reader) -> list[_Block]:
         if match is None:
             at += 1
             continue
-        path = _name_above(lines[after:at], read) or (blocks[-1].path if blocks else b"")
+        makes = at + 1 < len(lines) and _DIVIDER.match(lines[at + 1]) is not None
+        path = _name_above(lines[after:at], read, makes=makes) or (blocks[-1].path if blocks else b"")
         if not path:
             raise PatchSyntaxError(at + 1, "nothing above the block names its file")
         first = at + 1
-        start_line = int(match[1][:18]) if match[1] else 0
+        start_line = int(match[2][:18]) if match[2] else 0
         at += 1
         if at < len(lines) and (named := _START_LINE.match(lines[at])):
             start_line = int(named[1][:18])
             at += 1
             at += at < len(lines) and _RULE.match(lines[at]) is not None
-        search, at = _until(lines, at, _DIVIDER, first)
-        replace, at = _until(lines, at, _REPLACE, first)
-        after = at
+        start, at = at, _end(lines, at, first)
+        divider = _divider(lines, start, at, first, len(match[1]))
+        search, replace = lines[start:divider], lines[divider + 1 : at]
+        after = at = at + 1
         blocks.append(_Block(checked_path(path), first, start_line, search, replace))
     return blocks
 
 
-def _until(lines: list[bytes], at: int, end: re.Pattern[bytes], first: int) -> tuple[list[bytes], int]:
-    start = at
-    while at < len(lines) and not end.match(lines[at]):
-        if _SEARCH.match(lines[at]):
-            break
+def _end(lines: list[bytes], at: int, first: int) -> int:
+    """Return which line ends the block that begins at the line ``first``, from 1."""
+    while at < len(lines) and not _SEARCH.match(lines[at]):
+        if _REPLACE.match(lines[at]):
+            return at
         at += 1
-    if at == len(lines) or not end.match(lines[at]):
+    raise PatchSyntaxError(first, "the search/replace block is cut off")
+
+
+def _divider(lines: list[bytes], start: int, stop: int, first: int, length: int) -> int:
+    """Return which line parts what is searched from what replaces it: the one as long as the first mark.
+
+    Raises:
+        AmbiguousPatch: several lines may be it; titles are underlined like this.
+    """
+    dividers = [at for at in range(start, stop) if _DIVIDER.match(lines[at])]
+    dividers = [at for at in dividers if len(lines[at].rstrip()) == length] or dividers
+    if len(dividers) > 1:
+        raise AmbiguousPatch(
+            f"the block at patch line {first}", [f"parted at patch line {at + 1}" for at in dividers]
+        )
+    if not dividers:
         raise PatchSyntaxError(first, "the search/replace block is cut off")
-    return lines[start:at], at + 1
+    return dividers[0]
 
 
-def _name_above(lines: list[bytes], read: Reader) -> bytes:
-    """Return the file's name from the nearest lines above the block; empty where there is none."""
+def _name_above(lines: list[bytes], read: Reader, *, makes: bool) -> bytes:
+    """Return the file's name from the nearest lines above the block; empty where there is none.
+
+    Args:
+        lines: what stands between the block before and this one.
+        read: tells which files there are.
+        makes: the block makes a file, so that the tree cannot tell that a word is a name.
+    """
     candidates: list[bytes] = []
     for line in [line for line in reversed(lines[-4:]) if line.strip()][:2]:
         fence = _FENCE.match(line)
@@ -146,6 +194,9 @@ def _name_above(lines: list[bytes], read: Reader) -> bytes:
     for name in candidates:
         if name and _exists(name, read):
             return name
+    near = next(iter(candidates), b"")
+    if makes and _WORD.fullmatch(near) and lines[-1:] == [near]:
+        return near
     return next((name for name in named if b"." in name or b"/" in name), b"")
 
 

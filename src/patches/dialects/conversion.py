@@ -33,11 +33,12 @@ def convert(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Norm
         PatchError: the form is known, and the text is damaged, ambiguous or does not fit.
     """
     refuse_omissions(data)
+    strip = 1 if options.strip is None else options.strip
     if not _AT_MARGIN.search(data):
-        made = read_envelope(data, read)
+        made = read_envelope(data, read, strip)
         if made is not None:
             return Normalised(made, ("codex envelope",))
-        made = read_blocks(data, read)
+        made = read_blocks(data, read, strip)
         if made is not None:
             return Normalised(made, ("search/replace",))
         refuse_normal_diff(data)

@@ -7,8 +7,10 @@ Its hunks have no line numbers: they are sought by content. Where that is in sev
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 
+from patches.dialects.draft import Draft
 from patches.dialects.gitdiff import (
     FileEdit,
     LineIndex,
@@ -34,16 +36,16 @@ _BEGIN = re.compile(rb"^[ \t]*\*\*\* Begin Patch[ \t]*\r?\n", re.MULTILINE)
 _END = re.compile(rb"^[ \t]*\*\*\* End Patch[ \t]*\r?$", re.MULTILINE)
 _OPERATION = re.compile(rb"\*\*\* (Add|Update|Delete) File: (.+?)[ \t]*$")
 _MOVE = re.compile(rb"\*\*\* Move to: (.+?)[ \t]*$")
-_MOST_HEADS = 8
 _END_OF_FILE = b"*** End of File"
 
 
-def read_envelope(data: bytes, read: Reader) -> bytes | None:
+def read_envelope(data: bytes, read: Reader, strip: int = 1) -> bytes | None:
     """Return the envelope's changes as an ordinary Git patch; None where the text holds no envelope.
 
     Args:
         data: the envelope, whatever stands before and after it (a shell's here-document, prose).
         read: content of the tree that it is for.
+        strip: how many components the engine takes from the names.
 
     Raises:
         AmbiguousPatch: a hunk fits several places.
@@ -59,7 +61,7 @@ def read_envelope(data: bytes, read: Reader) -> bytes | None:
     if end is None:
         raise PatchSyntaxError(first, "the envelope is cut off: it has no *** End Patch")
     text = data[begin.end() : end.start()].removesuffix(b"\n")
-    return b"".join(render_file(file) for file in _Envelope(text, first, read).files())
+    return b"".join(render_file(file, strip) for file in _Envelope(text, first, read).files())
 
 
 class _Envelope:
@@ -70,21 +72,25 @@ class _Envelope:
         self._first = first
         self._read = read
         self._at = 0
+        self._drafts: dict[bytes, Draft] = {}
 
     def files(self) -> list[FileEdit]:
-        files: list[FileEdit] = []
-        seen: set[bytes] = set()
+        files: dict[bytes, FileEdit] = {}
+        taken: set[bytes] = set()
         while self._at < len(self._lines):
             if not self._lines[self._at].strip():
                 self._at += 1
                 continue
             file = self._file()
-            for path in {file.old, file.new} - {None}:
-                if path in seen:
-                    raise OverlappingParts(path or b"", "several parts of the envelope change it")
-                seen.add(path or b"")
-            files.append(file)
-        return files
+            updates = file.old == file.new
+            paths = [path for path in (file.old, file.new) if path is not None]
+            for path in paths:
+                # Updates go on from each other. What is done to a name that comes or goes has no order.
+                if path in taken or (path in files and not updates):
+                    raise OverlappingParts(path, "several parts of the envelope change it")
+            taken.update(() if updates else paths)
+            files[paths[0]] = file
+        return list(files.values())
 
     def _file(self) -> FileEdit:
         match = _OPERATION.match(self._lines[self._at])
@@ -113,14 +119,16 @@ class _Envelope:
             target = checked_path(move[1])
             if target != path and self._read(target) is not None:
                 raise AlreadyExists(target)
-        lines = split_lines(content)
+        draft = self._drafts.setdefault(path, Draft(split_lines(content)))
+        lines = draft.lines
         index = LineIndex(lines)
         edits: list[Edit] = []
         while self._at < len(self._lines) and not _OPERATION.match(self._lines[self._at]):
             edits += self._hunk(path, index, edits[-1].stop if edits else 0)
         if not edits and target == path:
             raise self._damaged(f"nothing is changed in {show_path(path)}")
-        return FileEdit(path, target, content, end_as_file(lines, edits))
+        draft.apply(end_as_file(lines, edits))
+        return FileEdit(path, target, content, draft.edits())
 
     def _hunk(self, path: bytes, index: LineIndex, start: int) -> list[Edit]:
         at_line = self._first + self._at
@@ -213,11 +221,13 @@ def _below(
     index: LineIndex, start: int, old: list[bytes], seek: list[bytes], key: Callable[[bytes], bytes]
 ) -> tuple[int, ...]:
     """Return the first place below each line that the ``@@`` lines may mean."""
-    heads = [start]
+    heads: Sequence[int] = (start,)
     for head in seek:
-        above = min(heads, default=len(index.lines))
-        heads = [at + 1 for at in range(above, len(index.lines)) if index.lines[at].strip() == head]
-    return tuple(sorted({place for at in heads[:_MOST_HEADS] for place in index.find(old, key, at)[:1]}))
+        if not heads:
+            return ()
+        numbers = index.numbers(head)
+        heads = [number + 1 for number in numbers[bisect_left(numbers, heads[0]) :]]
+    return index.find_below(old, key, heads)
 
 
 def _edits(body: list[bytes], at: int) -> list[Edit]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
@@ -46,17 +46,19 @@ def split_lines(content: bytes) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def render_file(file: FileEdit) -> bytes:
-    """Return the Git patch of one file."""
+def render_file(file: FileEdit, strip: int = 1) -> bytes:
+    """Return the Git patch of one file, with ``strip`` components before its names."""
     old, new = file.old if file.old is not None else file.new, file.new if file.new is not None else file.old
-    before, after = quoted(b"a/", old or b""), quoted(b"b/", new or b"")
+    before, after = quoted(b"a/" * strip, old or b""), quoted(b"b/" * strip, new or b"")
     head = b"diff --git %s %s\n" % (before, after)
     if file.old is None:
         head, before = head + b"new file mode 100644\n", b"/dev/null"
     elif file.new is None:
-        head, after = head + b"deleted file mode 100644\n", b"/dev/null"
+        # A header that stated a mode could be wrong about it; only one says that an empty file goes.
+        head, after = b"" if file.edits else head + b"deleted file mode 100644\n", b"/dev/null"
     elif file.old != file.new:
-        head += b"rename from %s\nrename to %s\n" % (quoted(b"", file.old), quoted(b"", file.new))
+        moved = b"a/" * max(strip - 1, 0)
+        head += b"rename from %s\nrename to %s\n" % (quoted(moved, file.old), quoted(moved, file.new))
     hunks = render_hunks(split_lines(file.content), file.edits)
     # Git writes neither names nor hunks where no line changes.
     return head + (b"--- %s\n+++ %s\n%s" % (before, after, hunks) if hunks else b"")
@@ -70,18 +72,40 @@ class LineIndex:
 
     def __init__(self, lines: Sequence[bytes]) -> None:
         self.lines = lines
+        self._numbers: dict[bytes, list[int]] | None = None
         self._texts: dict[Callable[[bytes], bytes], tuple[bytes, list[int]]] = {}
 
     def find(self, wanted: Sequence[bytes], key: Callable[[bytes], bytes], start: int = 0) -> tuple[int, ...]:
         """Return where ``wanted`` stands among the lines from ``start``, compared by ``key``."""
+        return self.find_below(wanted, key, range(start, len(self.lines) + 1))
+
+    def find_below(
+        self, wanted: Sequence[bytes], key: Callable[[bytes], bytes], heads: Sequence[int]
+    ) -> tuple[int, ...]:
+        """Return where ``wanted`` stands first from each of the lines ``heads``, which are in order.
+
+        Places beyond the first few are not looked for: two are in doubt already.
+        """
         text, offsets = self._text(key)
         needle = b"\n" + b"".join(key(line) + b"\n" for line in wanted)
         places: list[int] = []
-        at = text.find(needle, offsets[start])
-        while at >= 0 and len(places) < _MOST_PLACES:
-            places.append(bisect_left(offsets, at))
-            at = text.find(needle, at + 1)
+        at = 0
+        while at < len(heads) and len(places) < _MOST_PLACES:
+            found = text.find(needle, offsets[heads[at]])
+            if found < 0:
+                break
+            places.append(bisect_left(offsets, found))
+            # From every head up to that place on it is the same one.
+            at = bisect_right(heads, places[-1])
         return tuple(places)
+
+    def numbers(self, line: bytes) -> Sequence[int]:
+        """Return which lines are ``line``, but for the whitespace around it."""
+        if self._numbers is None:
+            self._numbers = {}
+            for number, there in enumerate(self.lines):
+                self._numbers.setdefault(there.strip(), []).append(number)
+        return self._numbers.get(line, ())
 
     def has(self, wanted: Sequence[bytes], key: Callable[[bytes], bytes], at: int) -> bool:
         """Tell whether ``wanted`` stands at the line ``at``, from 0."""

@@ -22,6 +22,7 @@ _NAMES = re.compile(rb"^--- ([^\n]*?)(\r?\n)\+\+\+ ([^\n]*?)(\r?\n)(@@ )?", re.M
 _PROPERTIES = re.compile(rb"^\r?\n?Property changes on: [^\n]*\n_{60,}\r?\n", re.MULTILINE)
 _NO_FILE = re.compile(rb"\t\((?:nonexistent|revision 0)\)\s*$|\t\.\.\./[^\n]*\(nonexistent\)\s*$")
 _SUBVERSION = re.compile(rb"\t(?:\.\.\./[^\n]*)?\((?:revision \d+|working copy|nonexistent)\)\s*$")
+_BINARY = b"\nGIT binary patch"
 _RENAMED = re.compile(rb"^rename from ([^\r\n]+)", re.MULTILINE)
 _PEG = re.compile(rb"^(copy from [^\r\n]+)@\d+(\r?)$", re.MULTILINE)
 
@@ -105,6 +106,9 @@ def _read(name: bytes, text: bytes) -> _Section:
         # Only its properties changed.
         head = text[: names.start()]
         names, text = None, b"" if git and head.count(b"\n") == 1 else head
+    if _BINARY in text and not text.endswith(b"\n\n"):
+        # Git ends binary content with an empty line, and needs it.
+        text += b"\n"
     if names is None:
         return _Section(name, text, None, b"", properties is not None, git)
     return _Section(name, text, names[1], names[3], properties is not None, git)
@@ -132,7 +136,7 @@ def _level(sections: Sequence[_Section], read: Reader, options: ApplyOptions) ->
         for level in (0, 1)
         if all(read(_stripped(section.name, level)) is not None for section in changing)
     ]
-    if not changing:
+    if not any(b"/" in section.name for section in changing):
         # A diff with something to strip has different names on its two sides, where both sides have one.
         own = any(section.creates or section.subversion or section.cvs for section in plain)
         return 0 if own else None
