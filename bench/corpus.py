@@ -93,49 +93,44 @@ def am_flags(case: Case) -> list[str]:
 def is_there(name: str) -> bool:
     modules = {"dulwich": "dulwich", "patch-ng": "patch_ng"}
     if name in modules:
-        return not subprocess.run(
-            [sys.executable, "-c", f"import {modules[name]}"], capture_output=True
-        ).returncode
+        command = [sys.executable, "-c", f"import {modules[name]}"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
     return name != "GNU patch" or shutil.which("patch") is not None
 
 
 def environment(home: Path) -> dict[str, str]:
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("GIT_", "LEDGER_", "PYTHON"))}
-    who = {
-        f"GIT_{role}_{what}": "bench@example.com"
-        for role in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
+    roles, parts = ("AUTHOR", "COMMITTER"), ("NAME", "EMAIL")
+    who = {f"GIT_{role}_{part}": "bench@example.com" for role in roles for part in parts}
     return kept | who | {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
 
 
-def check_out(folder: bytes, files: Files) -> None:
+def check_out(folder: Path, files: Files) -> None:
     for path, (mode, content) in files.items():
-        at = os.path.join(folder, path)
-        os.makedirs(os.path.dirname(at), exist_ok=True)
+        at = folder / os.fsdecode(path)
+        at.parent.mkdir(parents=True, exist_ok=True)
         if mode == SYMLINK:
-            os.symlink(content, at)
+            at.symlink_to(os.fsdecode(content))
             continue
-        with open(at, "wb") as file:
-            file.write(content)
-        os.chmod(at, 0o755 if mode == EXECUTABLE else 0o644)
+        at.write_bytes(content)
+        at.chmod(0o755 if mode == EXECUTABLE else 0o644)
 
 
-def look(folder: bytes) -> Files:
-    """Return what is in a folder, ``.git`` and the backups and rejects of GNU patch left out."""
+def look(folder: Path) -> Files:
+    """Return what is in a folder, ``.git`` left out."""
     files: Files = {}
     for top, folders, names in os.walk(folder):
-        if b".git" in folders and top == folder:
-            folders.remove(b".git")
-        links = [name for name in folders if os.path.islink(os.path.join(top, name))]
-        for name in [*names, *links]:
-            at = os.path.join(top, name)
-            path = os.path.relpath(at, folder)
-            if os.path.islink(at):
-                files[path] = (SYMLINK, os.readlink(at))
+        here = Path(top)
+        if ".git" in folders and here == folder:
+            folders.remove(".git")
+        links = [name for name in folders if (here / name).is_symlink()]
+        for at in (here / name for name in [*names, *links]):
+            path = os.fsencode(at.relative_to(folder))
+            if at.is_symlink():
+                files[path] = (SYMLINK, os.fsencode(os.readlink(at)))  # noqa: PTH115 - a Path would tidy it
             else:
-                mode = EXECUTABLE if os.stat(at).st_mode & 0o100 else FILE
-                files[path] = (mode, Path(os.fsdecode(at)).read_bytes())
+                mode = EXECUTABLE if at.stat().st_mode & 0o100 else FILE
+                files[path] = (mode, at.read_bytes())
     return files
 
 
@@ -145,18 +140,20 @@ def try_case(contender: Contender, case: Case, scratch: Path, env: dict[str, str
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     before = read_tree(case.before)
-    check_out(os.fsencode(folder), before)
+    check_out(folder, before)
     for words in (("init", "-q"), ("add", "-A", "-f"), ("commit", "-q", "--allow-empty", "-m", "Start")):
         subprocess.run(["git", *words], cwd=folder, env=env, check=True, capture_output=True)
     patch = scratch / "given.patch"
     patch.write_bytes(case.data)
     try:
         command = contender(case, patch)
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, timeout=TIMEOUT_S)
+        done = subprocess.run(
+            command, cwd=folder, env=env, capture_output=True, check=False, timeout=TIMEOUT_S
+        )
         failed = done.returncode != 0
     except subprocess.TimeoutExpired:
         failed = True
-    after = look(os.fsencode(folder))
+    after = look(folder)
     if failed:
         return "half" if after != before else "refused" if case.after else "right"
     if case.after is None:

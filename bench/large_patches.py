@@ -81,7 +81,7 @@ def files(scale: float) -> Files:
 
 def delta(scale: float) -> Files:
     """Return a file of 50 MB with a few places changed, which Git writes as a delta."""
-    noise = random.Random(1)
+    noise = random.Random(1)  # noqa: S311 - the same file each time
     content = bytearray(noise.randbytes(int(50_000_000 * scale)))
     before = bytes(content)
     for _ in range(FEW_EDITS):
@@ -112,7 +112,7 @@ class Git:
         return subprocess.run(command, env=self.env, input=feed, capture_output=True, check=True).stdout
 
     def commit(self, contents: dict[str, bytes], over: str = "") -> str:
-        """Return the tree of ``contents``, put over another commit's, which is then one on ``refs/heads/bench``."""
+        """Return the tree of ``contents``: put over the last commit's, where ``over`` names that."""
         rows = [b"commit refs/heads/bench\ncommitter bench <bench@example.com> 0 +0000\ndata 0\n"]
         rows += [b"from refs/heads/bench^0\n"] if over else []
         for path, data in contents.items():
