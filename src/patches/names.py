@@ -96,7 +96,9 @@ def header_name(text: bytes, components: int = 1) -> bytes | None:
         left, _, right = text.partition(b'"')
         quoted = unquote_name(b'"' + right)
         name = None if quoted is None else _below(quoted[0], components)
-        return name if name and _below(left.rstrip(b" \t"), components) == name else None
+        first = _below(left, components) or b""
+        # A name may end in spaces: what follows it must be one more.
+        return name if name and first.startswith(name) and not first[len(name) :].strip(b" \t") else None
     rest = _below(text, components)
     if rest is None:
         return None
@@ -117,6 +119,26 @@ def _quoted_header_name(text: bytes, components: int) -> bytes | None:
         second = b"" if quoted is None else quoted[0]
     name = _below(first[0], components)
     return name if name and _below(second, components) == name else None
+
+
+def moved_components(first: bytes, text: bytes, components: int) -> int:
+    """Return how many components to strip from the names of a rename or copy, which have no prefix.
+
+    Git strips one less than elsewhere, as if a prefix were always one component. Where it has two
+    (``--src-prefix=x/y/``), Git moves another file, or finds none: the ``diff --git`` line tells.
+
+    Args:
+        first: the ``diff --git`` line after these words.
+        text: the ``rename from`` or ``copy from`` line, likewise.
+        components: how many are stripped elsewhere.
+    """
+    quoted = unquote_name(first) if first.startswith(b'"') else None
+    source = _below(first if quoted is None else quoted[0], components) or b""
+    for count in range(components - 1, -1, -1):
+        name = stripped_name(text, count, stop_at_tab=False)
+        if name and (source == name or (quoted is None and source.startswith(name + b" "))):
+            return count
+    return max(components - 1, 0)
 
 
 def is_dev_null(text: bytes) -> bool:

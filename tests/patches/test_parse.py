@@ -218,6 +218,8 @@ def test_a_delta_copies_and_inserts() -> None:
         (b'"a/x\\ty" "b/x\\ty"', b"x\ty"),
         (b'"a/f" b/f', b"f"),
         (b'a/f "b/f"', b"f"),
+        (b'a/f  "\\303\\251/f "', b"f "),
+        (b'a/f x "b/f"', None),
         (b'"a/f" "b/g"', None),
         (b'"a/f b/f', None),
         (b'"a/\\q" "b/\\q"', None),
