@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from patches.errors import PatchSyntaxError
 from patches.model import FilePatch, Operation
-from patches.names import header_name, is_dev_null, stripped_name
+from patches.names import header_name, is_dev_null, moved_components, stripped_name
 
 _UNNAMED = "git diff header lacks filename information"
 _BAD = "git apply: bad git-diff"
@@ -35,6 +35,7 @@ class GitHeader:
         "_components",
         "_first",
         "_lenient",
+        "_moved_components",
         "at_line",
         "extension",
         "new_mode",
@@ -51,6 +52,7 @@ class GitHeader:
         self._first = first
         self._components = components
         self._lenient = lenient
+        self._moved_components = max(components - 1, 0)
         self.at_line = at_line
         self.extension: Operation | None = None
         self.old_path: bytes | None = None
@@ -139,7 +141,7 @@ class GitHeader:
 
     def _read_renamed(self, text: bytes, at_line: int) -> None:
         self._extend("rename", at_line)
-        self.old_path = self._moved_name(text)
+        self.old_path = self._source_name(text)
 
     def _read_renamed_to(self, text: bytes, at_line: int) -> None:
         self._extend("rename", at_line)
@@ -147,7 +149,7 @@ class GitHeader:
 
     def _read_copied(self, text: bytes, at_line: int) -> None:
         self._extend("copy", at_line)
-        self.old_path = self._moved_name(text)
+        self.old_path = self._source_name(text)
 
     def _read_copied_to(self, text: bytes, at_line: int) -> None:
         self._extend("copy", at_line)
@@ -165,9 +167,15 @@ class GitHeader:
         if match is not None and int(match[1]) <= _WHOLE:
             self.score = int(match[1])
 
+    def _source_name(self, text: bytes) -> bytes | None:
+        """Return the name of a ``from`` line; that of the ``to`` line is stripped as much."""
+        if not self._lenient:
+            self._moved_components = moved_components(self._first, text, self._components)
+        return self._moved_name(text)
+
     def _moved_name(self, text: bytes) -> bytes | None:
         """Return the name of a rename or copy line, which never has the ``a/`` of the others."""
-        return stripped_name(text, max(self._components - 1, 0), stop_at_tab=False)
+        return stripped_name(text, self._moved_components, stop_at_tab=False)
 
     def _agreed_name(
         self, text: bytes, known: bytes | None, side: Literal["old", "new"], at_line: int

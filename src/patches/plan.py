@@ -304,11 +304,24 @@ class _Plan:
         if file.binary:
             return self._binary_postimage(file, path, old)
         if not file.hunks:
+            self._refuse_lost_content(file, path, old)
             return (None, b"") if old is None else (old.oid, old.content)
         content = b"" if old is None else self._content(old)
         return None, apply_hunks(
             file.old_path or path, content, file.hunks, self._options, self._rule(file, path)
         )
+
+    def _refuse_lost_content(self, file: FilePatch, path: bytes, old: _Side | None) -> None:
+        """Refuse a part without hunks whose index line says that the content changes.
+
+        It was cut off, or written without them (``--irreversible-delete``): Git leaves an empty file, or
+        renames the old content.
+        """
+        if self._options.lenient or not file.new_oid or file.operation == "delete":
+            return
+        before = _EMPTY_BLOB.hex().encode() if old is None else file.old_oid
+        if not (before.startswith(file.new_oid) or file.new_oid.startswith(before)):
+            raise ContentMismatch(path, "the patch states new content and does not carry it: is it cut off?")
 
     def _rule(self, file: FilePatch, path: bytes) -> WhitespaceRule:
         if self._options.whitespace in ("nowarn", "warn"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import pygit2
 
 from patches.apply import apply_patch
-from patches.model import MODE_FILE, MODE_GITLINK, FileChange, Oid
+from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, FileChange, Oid
 from patches.objects import Objects
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
@@ -73,9 +74,10 @@ class Bench:
         self.git("update-index", "-z", "--index-info", feed=b"".join(lines))
         return bytes.fromhex(self.git("write-tree").stdout.decode().strip())
 
-    def diff(self, old: Oid, new: Oid, *options: str) -> bytes:
-        command = ("diff-tree", "-r", "-p", "--binary", "--full-index", *options, old.hex(), new.hex())
-        return self.git(*command).stdout
+    def diff(self, old: Oid, new: Oid, *options: str, whole: bool = True) -> bytes:
+        """Return git's patch; ``whole`` is all content, and ids in full."""
+        options = ("--binary", "--full-index", *options) if whole else options
+        return self.git("diff-tree", "-r", "-p", *options, old.hex(), new.hex()).stdout
 
     def apply(
         self,
@@ -103,11 +105,24 @@ class Bench:
         return Applied(oid, changes, files)
 
     def git_apply(self, old: Oid, patch: bytes, *options: str) -> Oid | None:
-        """Return the tree that ``git apply --cached`` makes; None where it refuses."""
+        """Return the tree that ``git apply --cached`` makes; None where it refuses.
+
+        The index goes in and out through libgit2: one process where there were three.
+        """
         # Git itself crashes on some damaged patches, and leaves the lock of its index.
         (self.path / "bench-index.lock").unlink(missing_ok=True)
-        self.git("read-tree", old.hex())
+        index = pygit2.Index(self.environment["GIT_INDEX_FILE"])
+        index.read_tree(pygit2.Oid(old))
+        index.write()
         done = self.git("apply", "--cached", "--whitespace=nowarn", *options, feed=patch, check=False)
         if done.returncode:
             return None
-        return bytes.fromhex(self.git("write-tree").stdout.decode().strip())
+        index.read()
+        return bytes.fromhex(str(index.write_tree(self.repository)))
+
+    @cached_property
+    def git_keeps_modes(self) -> bool:
+        """Tell whether ``git apply -R`` leaves the mode of a file that is another than the patch's (2.55 does)."""
+        patch = self.diff(self.tree({b"f": b"old\n"}), self.tree({b"f": b"new\n"}))
+        reversed_tree = self.git_apply(self.tree({b"f": (MODE_EXECUTABLE, b"new\n")}), patch, "-R")
+        return reversed_tree == self.tree({b"f": (MODE_EXECUTABLE, b"old\n")})
