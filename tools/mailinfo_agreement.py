@@ -1,40 +1,70 @@
-"""How many of the mails in Git's own test t5100 are read as ``git mailinfo`` reads them.
+"""How many of the mails of Git's own tests are read as ``git mailsplit`` and ``git mailinfo`` read them.
 
 Usage: python tools/mailinfo_agreement.py <git source directory>
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from patches.dialects.series import Message, split_series
 
+BOXES = ("*.mbox", "*.mboxrd", "*.in", "nul-plain")
 
-def expected(directory: Path, number: int) -> Message:
-    """Return what Git's test expects of one mail."""
-    info = (directory / f"info{number:04}").read_text()
+
+def git(*words: str, where: Path, feed: bytes = b"") -> bytes:
+    """Return what a command of Git prints."""
+    command = ["git", *words]
+    return subprocess.run(command, cwd=where, input=feed, check=True, capture_output=True).stdout
+
+
+def expected(box: Path, where: Path) -> list[Message]:
+    """Return what Git reads from a mailbox."""
+    words = ["--mboxrd"] if box.suffix == ".mboxrd" else []
+    git("mailsplit", "-b", *words, f"-o{where}", str(box), where=where)
+    return [_expected(mail.read_bytes(), where) for mail in sorted(where.glob("0*"))]
+
+
+def _expected(mail: bytes, where: Path) -> Message:
+    info = git("mailinfo", "-u", "msg", "patch", where=where, feed=mail).decode("utf-8", "replace")
     fields = dict(line.split(": ", 1) for line in info.splitlines() if ": " in line)
-    author = f"{fields.get('Author', '')} <{fields.get('Email', '')}>"
-    message = (directory / f"msg{number:04}").read_text().strip()
-    diff = (directory / f"patch{number:04}").read_bytes()
+    author = f"{fields['Author']} <{fields.get('Email', '')}>" if "Author" in fields else ""
+    message = (where / "msg").read_bytes().decode("utf-8", "replace").strip()
+    diff = (where / "patch").read_bytes()
     return Message(diff, author, fields.get("Date", "").strip(), fields.get("Subject", ""), message)
+
+
+def differences(box: Path) -> list[str]:
+    """Return for each mail of a mailbox what is read otherwise; empty where nothing is."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = expected(box, Path(folder))
+    mails = split_series(box.read_bytes())
+    if len(mails) != len(wanted):
+        return [f"{len(mails)} mails instead of {len(wanted)}"]
+    differing: list[str] = []
+    for mail, want in zip(mails, wanted, strict=True):
+        read = Message(mail.data, mail.author, mail.date, mail.subject, mail.body.strip())
+        fields = [name for name in Message.__struct_fields__ if getattr(read, name) != getattr(want, name)]
+        differing.append(", ".join(fields))
+    return differing
 
 
 def main(source: str) -> int:
     """Compare mail by mail, name those that differ, and return an exit code."""
     directory = Path(source) / "t" / "t5100"
-    mails = split_series((directory / "sample.mbox").read_bytes())
-    differing: list[str] = []
-    for number, mail in enumerate(mails, 1):
-        read = Message(mail.data, mail.author, mail.date, mail.subject, mail.body.strip())
-        want = expected(directory, number)
-        fields = [
-            field for field in Message.__struct_fields__ if getattr(read, field) != getattr(want, field)
-        ]
-        differing += [f"{number:04}: {', '.join(fields)}"] if fields else []
-    print(f"{len(mails) - len(differing)} of {len(mails)} mails agree", *differing, sep="\n")
-    return 1 if differing else 0
+    boxes = sorted(box for pattern in BOXES for box in directory.glob(pattern))
+    agreeing = total = 0
+    for box in boxes:
+        for number, difference in enumerate(differences(box), 1):
+            total += 1
+            agreeing += not difference
+            if difference:
+                print(f"{box.name} {number}: {difference}")
+    print(f"{agreeing} of {total} mails agree")
+    return 0 if agreeing == total else 1
 
 
 if __name__ == "__main__":

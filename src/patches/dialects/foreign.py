@@ -11,8 +11,9 @@ _DEP3 = re.compile(
     rb"^(?:Description|Author|Origin|Forwarded|Applied-Upstream|Last-Update|Bug(?:-\w+)?):",
     re.MULTILINE,
 )
-_MAIL_ONLY = re.compile(
-    rb"^(?:Date|Message-Id|Content-Type|MIME-Version|X-[\w-]+):", re.MULTILINE | re.IGNORECASE
+_SENT = re.compile(
+    rb"^(?:Message-Id|Received|Content-Type|Content-Transfer-Encoding|MIME-Version):",
+    re.MULTILINE | re.IGNORECASE,
 )
 
 
@@ -39,7 +40,7 @@ def parse_dep3(data: bytes, end: int) -> Message | None:
     See: DEP-3, "Patch Tagging Guidelines", of Debian.
     """
     header = data[:end]
-    if not _DEP3.search(header) or _MAIL_ONLY.search(header):
+    if not _DEP3.search(header) or _SENT.search(header):
         return None
     fields = _fields(header.decode("utf-8", "replace"))
     match = _DIFF.search(data, end)
@@ -51,7 +52,7 @@ def parse_dep3(data: bytes, end: int) -> Message | None:
     return Message(
         data[start:],
         author and parse_author(author),
-        fields.get("last-update", ""),
+        fields.get("last-update") or fields.get("date") or "",
         subject,
         _ended("\n".join(filter(None, (body, free)))),
     )

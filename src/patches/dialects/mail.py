@@ -37,44 +37,51 @@ class Message(Struct, frozen=True):
 
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN_WORDS = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[bBqQ]\?)")
-_PATCH_STARTS = re.compile(rb"^(?:diff -|Index: |---\s*$|--- \S)", re.MULTILINE)
+_PATCH_STARTS = re.compile(rb"^(?:diff -|Index: |---[ \t\r]*$|--- \S)", re.MULTILINE)
+_GIT = re.compile(rb"^diff --git ", re.MULTILINE)
+_OTHER_STARTS = re.compile(
+    rb"^(?:[ \t]*\*\*\* Begin Patch|\*\*\* [^\n]*\n--- [^\n]*\n\*{15}"
+    rb"|=== (?:added|removed|renamed|modified) |(?:[^\n]*\n){0,4}<{5,9} SEARCH)",
+    re.MULTILINE,
+)
 _IN_BODY = re.compile(r"(From|Date|Subject):[ \t]*(.*)", re.IGNORECASE)
 _SEPARATOR = re.compile(r">From [0-9a-f]{40,64} Mon Sep 17 00:00:00 2001\s*$")
 _SUBJECT_PREFIX = re.compile(r"[Rr][Ee]:|[ \t:]+|\[[^\]]*\]")
 _ADDRESS = re.compile(r"<([^<>]*@[^<>]*)>|([^\s<>()]+@[^\s<>()]+)")
 _BRACKETED = re.compile(r"(.*?)<([^<>]*)>", re.DOTALL)
-_QUOTED_PAIR = re.compile(r"\\(.)")
+_QUOTING = re.compile(r'\\(.)|["()]', re.DOTALL)
 _LONGEST_NAME = 60
+_HEADS_BYTES = 10_000
 
 
-def parse_mail(data: bytes) -> Message:
+def parse_mail(data: bytes, *, alone: bool = False) -> Message:
     """Return what a mail says, with the diff's bytes as they were before they were sent.
 
     Args:
         data: one mail, without the ``From `` line of an mbox.
+        alone: it is no part of a series, where a mail without a diff is talk about the others. Where no diff
+            begins in it, all of its text is taken for one: it may be quoted, or in a form that has no start.
 
     See: ``git-mailinfo(1)``.
     """
     mail = BytesParser(policy=compat32).parsebytes(data)
     charset = _charset(mail)
-    text, diff = b"", b""
+    text, diff, whole = b"", b"", b""
     for part in _leaves(mail):
         content = _decoded(part)
-        match = None if diff else _PATCH_STARTS.search(content)
-        if diff or match is None:
-            diff, text = (diff + content, text) if diff else (diff, text + _to_utf8(content, part))
-        else:
-            text += _to_utf8(content[: match.start()], part)
-            diff = content[match.start() :]
+        whole += content
+        start = 0 if diff else _patch_start(content)
+        text += _to_utf8(content[:start], part)
+        diff += content[start:]
     headers = {name: _header(mail, name, charset) for name in ("From", "Date", "Subject")}
     in_body, body = _take_in_body(text.decode("utf-8", "replace").replace("\r\n", "\n"))
     if diff:
         # Without a patch the text is talk, and what looks like a header there is quoted.
         headers.update(in_body)
     return Message(
-        diff,
+        diff or (whole if alone else b""),
         author=parse_author(headers["From"]),
-        date=headers["Date"],
+        date=" ".join(headers["Date"].split()),
         subject=clean_subject(headers["Subject"]),
         body=body,
     )
@@ -90,10 +97,23 @@ def parse_author(text: str) -> str:
     name = " ".join((text[: match.start()] + " " + text[match.end() :]).split())
     if name.startswith("(") and name.endswith(")"):
         name = name[1:-1]
-    name = _QUOTED_PAIR.sub(r"\1", name.replace('\\"', "\\\0").replace('"', "")).replace("\0", '"').strip()
+    name = _unquoted(name).strip()
     if not name or len(name) > _LONGEST_NAME or any(c in name for c in "@<>"):
         name = address
     return f"{name} <{address}>"
+
+
+def _unquoted(name: str) -> str:
+    """Return a name without its quoting, which is content inside of parentheses."""
+    pieces: list[str] = []
+    at = depth = 0
+    for match in _QUOTING.finditer(name):
+        mark = match[0]
+        depth += (mark == "(") - (mark == ")" and depth > 0)
+        kept = match[1] or ("" if mark == '"' and not depth else mark)
+        pieces += [name[at : match.start()], kept]
+        at = match.end()
+    return "".join(pieces) + name[at:]
 
 
 def clean_subject(text: str) -> str:
@@ -102,6 +122,14 @@ def clean_subject(text: str) -> str:
     while match := _SUBJECT_PREFIX.match(text, at):
         at = match.end()
     return " ".join(text[at:].split())
+
+
+def _patch_start(content: bytes) -> int:
+    """Return where the patch begins: as Git sees it, or earlier, with what it does not know; else the end."""
+    match = _PATCH_STARTS.search(content)
+    start = match.start() if match else len(content)
+    other = None if _GIT.search(content) else _OTHER_STARTS.search(content, 0, start + _HEADS_BYTES)
+    return min(start, other.start()) if other else start
 
 
 def _leaves(mail: Part) -> Iterator[Part]:

@@ -16,25 +16,33 @@ ReadPatch: TypeAlias = Callable[[str], bytes]
 """Content of a patch file that a series names."""
 
 _FROM_LINE = re.compile(rb"^From [^\n]*\d:\d\d[^\n]* \d{4}[^\n]*\n", re.MULTILINE)
-_MAIL_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+\r?\n")
+_MAIL_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+(?:\r?\n|\Z)")
 _MAIL_FIELD = re.compile(rb"^(?:From|Subject|Content-Type):", re.MULTILINE | re.IGNORECASE)
-_QUOTED_FROM = re.compile(r"^>(>*From )", re.MULTILINE)
+_QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 _STRIP = re.compile(r"-p(?:=|\s*)(\d+|ab)$")
 
 
 def split_series(data: bytes) -> tuple[Message, ...]:
-    """Return the changes of a mailbox in order; one Message with empty fields for a text that is no mail."""
+    """Return the changes of a mailbox in order; one Message with empty fields for a text that is no mail.
+
+    A line of a mail that looks like the start of another is quoted, and stays so but in a mailbox that
+    says that it is an mboxrd: of any other it cannot be told whether its author wrote the quote.
+    """
     starts = list(_FROM_LINE.finditer(data))
     if not starts or data[: starts[0].start()].strip():
         return (parse_message(data),)
     ends = [start.start() for start in starts[1:]] + [len(data)]
-    # A mailbox quotes a line of a message that looks like the start of another; a diff has no such lines.
-    spans = zip(starts, ends, strict=True)
-    return tuple(_unquoted(parse_message(data[start.end() : end])) for start, end in spans)
+    mails = [data[start.end() : end] for start, end in zip(starts, ends, strict=True)]
+    if starts[0][0].startswith(b"From mboxrd"):
+        mails = [_QUOTED_FROM.sub(rb"\1", mail) for mail in mails]
+    return tuple(parse_message(mail, alone=len(mails) == 1) for mail in mails)
 
 
-def parse_message(data: bytes) -> Message:
-    """Return one change with what its header says: of a mail, a Mercurial export or a DEP-3 patch."""
+def parse_message(data: bytes, *, alone: bool = True) -> Message:
+    """Return one change with what its header says: of a mail, a Mercurial export or a DEP-3 patch.
+
+    Of a mail that is not ``alone`` only what is certainly a diff is one.
+    """
     if data.startswith(b"# HG changeset patch"):
         return parse_hg(data)
     header = _MAIL_HEADER.match(data)
@@ -43,7 +51,7 @@ def parse_message(data: bytes) -> Message:
         if dep3 is not None:
             return dep3
         if _MAIL_FIELD.search(header[0]):
-            return parse_mail(data)
+            return parse_mail(data, alone=alone)
     return Message(data)
 
 
@@ -84,10 +92,3 @@ def _strip_of(number: int, option: str) -> int:
     if match is None:
         raise PatchSyntaxError(number, f"the series gives a patch the option {option!r}; only -p<n> is known")
     return 1 if match[1] == "ab" else int(match[1][:9])
-
-
-def _unquoted(message: Message) -> Message:
-    body = _QUOTED_FROM.sub(r"\1", message.body)
-    return Message(
-        message.data, message.author, message.date, message.subject, body, message.name, message.strip
-    )

@@ -57,11 +57,13 @@ def test_a_mail_says_what_git_mailinfo_reads(name: str, tmp_path: Path) -> None:
 
 
 def test_a_mailbox_is_split_in_order() -> None:
-    """Each mail begins with its ``From `` line; a quoted one in a body does not."""
+    """Each mail begins with its ``From `` line; a quoted one in a body does not, and is unquoted where that is certain."""
     quoted = MAILS["plain"].replace(b"Why it is so.", b">From then on.")
     messages = split_series(FROM_LINE + quoted + b"\n" + FROM_LINE + MAILS["folded"])
     assert [message.subject for message in messages] == ["Change f", "Change f and more"]
-    assert messages[0].body.startswith("From then on.")
+    assert messages[0].body.startswith(">From then on.")
+    (rd,) = split_series(FROM_LINE.replace(b"0123456789", b"mboxrd@z ", 1) + quoted)
+    assert rd.body.startswith("From then on.")
 
 
 def test_a_text_that_is_no_mail_is_one_message() -> None:
