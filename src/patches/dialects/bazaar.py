@@ -34,6 +34,8 @@ def read_bazaar(data: bytes, strip: int) -> bytes | None:
     sections = [
         _section(head, data[head.end() : stop], strip) for head, stop in zip(heads, stops, strict=True)
     ]
+    # A removal has a plain header, which is none after a Git header without content.
+    sections.sort(key=lambda section: not section.startswith(b"--- "))
     return data[: heads[0].start()] + b"".join(sections)
 
 

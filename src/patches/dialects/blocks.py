@@ -14,7 +14,7 @@ from patches.dialects.gitdiff import (
     UnplacedText,
     end_as_file,
     exact,
-    render_file,
+    render_files,
     split_lines,
     without_end,
 )
@@ -59,8 +59,7 @@ def read_blocks(data: bytes, read: Reader, strip: int = 1) -> bytes | None:
     by_path: dict[bytes, list[_Block]] = {}
     for block in blocks:
         by_path.setdefault(block.path, []).append(block)
-    files = [_file(path, of_path, read(path)) for path, of_path in by_path.items()]
-    return b"".join(render_file(file, strip) for file in files)
+    return render_files((_file(path, of_path, read(path)) for path, of_path in by_path.items()), strip)
 
 
 def _file(path: bytes, blocks: list[_Block], content: bytes | None) -> FileEdit:

@@ -17,7 +17,7 @@ from patches.dialects.gitdiff import (
     UnplacedText,
     end_as_file,
     exact,
-    render_file,
+    render_files,
     split_lines,
     without_end,
 )
@@ -61,7 +61,7 @@ def read_envelope(data: bytes, read: Reader, strip: int = 1) -> bytes | None:
     if end is None:
         raise PatchSyntaxError(first, "the envelope is cut off: it has no *** End Patch")
     text = data[begin.end() : end.start()].removesuffix(b"\n")
-    return b"".join(render_file(file, strip) for file in _Envelope(text, first, read).files())
+    return render_files(_Envelope(text, first, read).files(), strip)
 
 
 class _Envelope:

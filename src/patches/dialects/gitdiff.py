@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
 from msgspec import Struct
@@ -46,8 +46,18 @@ def split_lines(content: bytes) -> list[bytes]:
     return lines if lines[-1] else lines[:-1]
 
 
-def render_file(file: FileEdit, strip: int = 1) -> bytes:
-    """Return the Git patch of one file, with ``strip`` components before its names."""
+def render_files(files: Iterable[FileEdit], strip: int = 1) -> bytes:
+    """Return a patch of files, each a matter of its own, with ``strip`` components before their names."""
+    # A deletion may have a plain header, which is none after a Git header without content.
+    ordered = sorted(files, key=lambda file: not _deletes_lines(file))
+    return b"".join(_render_file(file, strip) for file in ordered)
+
+
+def _deletes_lines(file: FileEdit) -> bool:
+    return file.new is None and bool(file.edits)
+
+
+def _render_file(file: FileEdit, strip: int) -> bytes:
     old, new = file.old if file.old is not None else file.new, file.new if file.new is not None else file.old
     before, after = quoted(b"a/" * strip, old or b""), quoted(b"b/" * strip, new or b"")
     head = b"diff --git %s %s\n" % (before, after)
@@ -55,7 +65,7 @@ def render_file(file: FileEdit, strip: int = 1) -> bytes:
         head, before = head + b"new file mode 100644\n", b"/dev/null"
     elif file.new is None:
         # A header that stated a mode could be wrong about it; only one says that an empty file goes.
-        head, after = b"" if file.edits else head + b"deleted file mode 100644\n", b"/dev/null"
+        head, after = b"" if _deletes_lines(file) else head + b"deleted file mode 100644\n", b"/dev/null"
     elif file.old != file.new:
         moved = b"a/" * max(strip - 1, 0)
         head += b"rename from %s\nrename to %s\n" % (quoted(moved, file.old), quoted(moved, file.new))
