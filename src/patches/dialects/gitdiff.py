@@ -133,8 +133,8 @@ class LineIndex:
 
 
 def exact(line: bytes) -> bytes:
-    """Compare a line without its newline."""
-    return line.removesuffix(b"\n")
+    """Compare a line without its line end, which the last line of a file may lack."""
+    return line.removesuffix(b"\n").removesuffix(b"\r")
 
 
 def without_end(line: bytes) -> bytes:

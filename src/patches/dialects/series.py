@@ -51,6 +51,9 @@ def parse_message(data: bytes, *, alone: bool = True) -> Message:
         if dep3 is not None:
             return dep3
         if _MAIL_FIELD.search(header[0]):
+            if b"\r\n" in header[0][: header[0].find(b"\n") + 1]:
+                # As it was sent. What its content had there is no longer known, and is the tree's to tell.
+                data = data.replace(b"\r\n", b"\n")
             return parse_mail(data, alone=alone)
     return Message(data)
 
