@@ -109,7 +109,8 @@ class _Parser:
     __slots__ = ("_at", "_components", "_data", "_end", "_line", "_options")
 
     def __init__(self, data: bytes, options: ApplyOptions) -> None:
-        self._data = data
+        # A marker of a missing newline says the same where its own newline was lost.
+        self._data = data + b"\n" if data.startswith(b"\\ ", data.rfind(b"\n") + 1) else data
         self._options = options
         self._components = options.strip
         self._at: int = 0
@@ -188,20 +189,34 @@ class _Parser:
         taken = 0
         while not data.startswith(b"@@ -", self._at):
             stop = data.find(b"\n", self._at)
-            if stop < 0 or not header.take(data[self._at : stop], self._line):
+            if stop < 0:
+                self._refuse_cut_line(header)
+                break
+            if not header.take(data[self._at : stop], self._line):
                 break
             self._at = stop + 1
             self._line += 1
             taken += 1
         return taken
 
+    def _refuse_cut_line(self, header: GitHeader) -> None:
+        """Refuse a line of the header that the text ends in: a name may be cut off, and an id."""
+        if self._options.lenient or self._at == len(self._data):
+            return
+        if header.take(self._data[self._at :], self._line):
+            raise PatchSyntaxError(self._line, "the text ends within a line of a header: it is cut off")
+
     def _plain_file(self) -> FilePatch | None:
         """Read a diff without ``diff --git`` header; None where the cursor is at no such diff."""
         data = self._data
         second = data.find(b"\n", self._at) + 1
         hunk = data.find(b"\n", second) + 1
-        if not (second and hunk and data.startswith(b"+++ ", second) and data.startswith(b"@@ -", hunk)):
+        if not (second and hunk and data.startswith(b"+++ ", second) and data.startswith(b"@@", hunk)):
             return None
+        if not data.startswith(b"@@ -", hunk):
+            if self._options.lenient:
+                return None
+            raise PatchSyntaxError(self._line + 2, "a hunk without line numbers")
         at_line = self._line
         first_text, second_text = data[self._at + 4 : second - 1], data[second + 4 : hunk - 1]
         components = self._plain_components(first_text, second_text)
@@ -241,6 +256,8 @@ class _Parser:
             hunks = self._cut_hunks()
         while self._data.startswith(b"@@ -", self._at):
             hunks.append(self._read_hunk())
+        if self._data.startswith(b"@@", self._at) and not self._options.lenient:
+            raise PatchSyntaxError(self._line, "a hunk without line numbers")
         if file.operation == "add" and any(hunk.old_count for hunk in hunks):
             raise PatchSyntaxError(file.at_line, "a new file depends on old content")
         if file.operation == "delete" and any(hunk.new_count for hunk in hunks):

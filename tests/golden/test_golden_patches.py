@@ -20,7 +20,7 @@ from patches.apply import apply_patch
 from patches.dialects.model import AmbiguousPatch
 from patches.dialects.normalisation import needs_normalising, normalise
 from patches.dialects.series import split_series
-from patches.errors import PatchError
+from patches.errors import EmptyPatch, PatchError
 from patches.model import MODE_GITLINK
 from patches.objects import Objects
 from patches.options import ApplyOptions
@@ -98,8 +98,8 @@ class _Application:
         except AmbiguousPatch:
             raise
         except PatchError as error:
-            # What the engine says of it as it is helps more.
-            raise (refusal or error) from None
+            # What the engine says of it as it is helps more, where it sees a diff.
+            raise (error if refusal is None or isinstance(refusal, EmptyPatch) else refusal) from None
         if not made.steps and refusal is not None:
             raise refusal
         self.steps += made.steps

@@ -6,7 +6,10 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
+from patches.errors import PatchSyntaxError
+
 _HEAD = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
+_NUMBERED = re.compile(rb"@@ -[-+\d]")
 _SIGNATURE = re.compile(rb"-- ?\r?\n\d+\.\d+[^\n]*\n*\Z")
 _MARKER = b"\\ "
 
@@ -31,6 +34,10 @@ class LooseHunk(NamedTuple):
     counted: bool
     """The header's counts are those of the lines."""
     lines: tuple[LooseLine, ...]
+    counts: tuple[int, int] = (0, 0)
+    """Of old and new lines, as the header has them."""
+    is_last: bool = False
+    """Nothing follows it in the text, so that it may have been cut off."""
 
 
 class Section(NamedTuple):
@@ -43,10 +50,22 @@ class Section(NamedTuple):
 
 
 def read_sections(data: bytes) -> list[Section]:
-    """Cut the text into files. Prose before the first is left out."""
-    lines = _SIGNATURE.sub(b"", data).split(b"\n")
+    """Cut the text into files. Prose before the first is left out.
+
+    Raises:
+        PatchSyntaxError: a hunk's numbers are none that a file can have, or the last line is cut off.
+    """
+    text = _SIGNATURE.sub(b"", data)
+    lines = text.split(b"\n")
     starts = _section_starts(lines)
-    return [_read_section(lines[start:stop], start + 1) for start, stop in pairwise([*starts, len(lines)])]
+    ends_here = text == data
+    sections = [
+        _read_section(lines[start:stop], start + 1, is_last=ends_here and stop == len(lines))
+        for start, stop in pairwise([*starts, len(lines)])
+    ]
+    if sections and not sections[-1].hunks and not data.endswith(b"\n"):
+        raise PatchSyntaxError(len(lines), "the text ends within a line of a header: it is cut off")
+    return sections
 
 
 def _section_starts(lines: list[bytes]) -> list[int]:
@@ -93,7 +112,7 @@ def _counted_end(lines: list[bytes], at: int) -> int:
     return 0 if more and not _names_follow(lines, at) else at
 
 
-def _read_section(lines: list[bytes], at_line: int) -> Section:
+def _read_section(lines: list[bytes], at_line: int, *, is_last: bool) -> Section:
     heads: list[int] = []
     past = 0
     for at, line in enumerate(lines):
@@ -102,15 +121,18 @@ def _read_section(lines: list[bytes], at_line: int) -> Section:
             past = _counted_end(lines, at) or past
     header = lines[: heads[0]] if heads else lines
     hunks = tuple(
-        _read_hunk(lines[start:stop], at_line + start) for start, stop in pairwise([*heads, len(lines)])
+        _read_hunk(lines[start:stop], at_line + start, is_last=is_last and stop == len(lines))
+        for start, stop in pairwise([*heads, len(lines)])
     )
     raw = b"\n".join(lines)
     raw += b"" if raw.endswith(b"\n") else b"\n"
     return Section(raw, tuple(line.rstrip(b"\r") for line in header), hunks)
 
 
-def _read_hunk(lines: list[bytes], at_line: int) -> LooseHunk:
+def _read_hunk(lines: list[bytes], at_line: int, *, is_last: bool) -> LooseHunk:
     match = _HEAD.match(lines[0])
+    if match is None and _NUMBERED.match(lines[0]):
+        raise PatchSyntaxError(at_line, "corrupt hunk header")
     stop = _counted_end(lines, 0)
     counted = stop > 0
     body = lines[1:stop] if counted else _trimmed(lines[1:])
@@ -123,7 +145,10 @@ def _read_hunk(lines: list[bytes], at_line: int) -> LooseHunk:
         else:
             # Empty, or its mark was lost: a line of context either way.
             read.append(LooseLine(b" ", line))
-    return LooseHunk(at_line, int(match[1]) if match else None, counted, tuple(read))
+    if match is None:
+        return LooseHunk(at_line, None, counted, tuple(read))
+    counts = int(match[2] or 1), int(match[4] or 1)
+    return LooseHunk(at_line, int(match[1]), counted, tuple(read), counts, is_last)
 
 
 def _trimmed(lines: list[bytes]) -> list[bytes]:

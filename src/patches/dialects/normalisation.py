@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+from patches.dialects.colours import drop_colours
 from patches.dialects.conversion import convert, needs_conversion
 from patches.dialects.encodings import drop_mark, read_utf16be, read_utf16le
 from patches.dialects.model import AmbiguousPatch, Normalised, Reader
@@ -33,6 +34,8 @@ CERTAIN: tuple[Step, ...] = (
     ("utf-16le", read_utf16le),
     ("utf-16be", read_utf16be),
     ("byte order mark", drop_mark),
+    ("crlf", strip_returns),
+    ("colours", drop_colours),
     ("quoted mail", unquote_mail),
     ("indentation", dedent),
     ("final newline", end_last_line),
@@ -42,9 +45,8 @@ CERTAIN: tuple[Step, ...] = (
 POSSIBLE: tuple[Step, ...] = (
     ("fences", open_fences),
     ("html", unescape_html),
-    ("crlf", strip_returns),
 )
-"""Readings that the tree decides about: a file may well hold entities, or end its lines in CR LF."""
+"""Readings that the tree decides about: a file may well hold entities."""
 
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 _BARE_HUNK = re.compile(rb"^@@(?! -\d)", re.MULTILINE)

@@ -123,6 +123,7 @@ class _Rewriting:
             self._steps.append("reordered")
         edits: list[Edit] = []
         for place, hunk in placed:
+            self._refuse_cut_off(place, hunk)
             self._name_step(place, hunk)
             found = self._of_hunk(place, hunk)
             if edits and found and found[0].start < edits[-1].stop:
@@ -131,6 +132,24 @@ class _Rewriting:
                 raise PatchSyntaxError(hunk.at_line, "the hunk adds lines where another one does")
             edits += found
         return edits
+
+    def _refuse_cut_off(self, place: Place, hunk: LooseHunk) -> None:
+        """Refuse the text's last hunk where the lines that it lacks by its counts may have been cut off.
+
+        Raises:
+            AmbiguousPatch: the file has as many lines as the header counts.
+        """
+        if hunk.counted or not hunk.is_last or hunk.start is None:
+            return
+        old = sum(line.mark != b"+" for line in hunk.lines)
+        new = sum(line.mark != b"-" for line in hunk.lines)
+        lacking = hunk.counts[0] - old, hunk.counts[1] - new
+        if min(lacking) >= 0 and max(lacking) > 0 and place.at + hunk.counts[0] <= len(self._old):
+            raise AmbiguousPatch(
+                f"{show_path(self._path)}: the hunk at patch line {hunk.at_line} has fewer lines than it counts",
+                ("the text was cut off", "its header counts wrong"),
+                "if nothing is missing, apply it with --recount",
+            )
 
     def _name_step(self, place: Place, hunk: LooseHunk) -> None:
         names = ["" if hunk.counted else "recounted", LEVELS[place.level][0]]

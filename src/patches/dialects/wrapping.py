@@ -80,8 +80,15 @@ def _all_return(data: bytes) -> bool:
 
 
 def end_last_line(data: bytes) -> bytes | None:
-    """Return the text with the newline that a hunk's last line lost; None where it lost none."""
-    last = data.rfind(b"\n") + 1
-    if not data.startswith((b" ", b"+", b"-", b"\\"), last):
+    """Return the text with the newline that a hunk's last line lost; None where it lost none.
+
+    A line of a header that was cut off may lack more than that.
+    """
+    last = data.rfind(b"
+") + 1
+    if not data.startswith((b" ", b"+", b"-", b"\"), last):
         return None
-    return data + (b"\r\n" if data[:last].endswith(b"\r\n") else b"\n")
+    return data + (b"
+" if data[:last].endswith(b"
+") else b"
+")
