@@ -18,8 +18,9 @@ from ledger.operations.screening import Screened, screen, screen_rest
 from ledger.provenance import Provenance
 from ledger.repository import Repository
 from patches.apply import apply_patch
+from patches.dialects.conversion import needs_conversion
 from patches.dialects.model import AmbiguousPatch, Normalised
-from patches.dialects.normalisation import CERTAIN, needs_normalising, normalise
+from patches.dialects.normalisation import needs_normalising, normalise, unwrap
 from patches.errors import (
     AmbiguousHunk,
     ConflictRefused,
@@ -176,7 +177,7 @@ class _Reader:
             loose = self._read_dialect(text)
             return reading if loose is None else loose._replace(patch=loose.patch or reading.patch)
         # As it is, the engine could take a part of it for prose, or for another patch.
-        return self._read_dialect(text) or self._read_as(_unwrapped(text))
+        return self._read_dialect(text) or self._read_as(Normalised(*unwrap(text)))
 
     def _read_as(self, normalised: Normalised) -> _Reading:
         """Return what a text makes of the tree."""
@@ -210,27 +211,16 @@ class _Reader:
 
     def _read_dialect(self, text: bytes) -> _Reading | None:
         """Return how a text reads in its dialect; None where it fits in none, or is in none."""
-        from patches.dialects.conversion import convert
-
-        bare = _unwrapped(text)
-        try:
-            made = convert(bare.data, self._content)
-        except MissingObject:
-            raise
-        except PatchError as error:
-            # It is in a form that no engine reads as it is, and says itself what is wrong with it.
-            return _Reading(text, bare.steps, None, error)
-        if made is not None:
-            return self._read_as(Normalised(made.data, (*bare.steps, *made.steps)))
         try:
             normalised = normalise(text, self._content, self._options)
         except AmbiguousPatch as error:
             return _Reading(text, (), None, error)
         except MissingObject:
             raise
-        except PatchError:
-            # What the engine says of it as it is helps more.
-            return None
+        except PatchError as error:
+            bare, steps = unwrap(text)
+            # Of what no engine reads as it is, only its own form says what is wrong; of all else, the engine.
+            return _Reading(text, steps, None, error) if needs_conversion(bare) else None
         return self._read_as(normalised) if normalised.steps else None
 
     def _content(self, path: bytes) -> bytes | None:
@@ -247,17 +237,6 @@ class _Reader:
         if text == self._offer.data:
             return screened
         return screened.and_more(screen_rest(self._offer.data, text, allow=self._allow_secrets))
-
-
-def _unwrapped(text: bytes) -> Normalised:
-    """Return a text without what certainly is none of the patch, whether or not that applies."""
-    steps: list[str] = []
-    for name, unwrap in CERTAIN:
-        changed = unwrap(text)
-        if changed is not None:
-            text = changed
-            steps.append(name)
-    return Normalised(text, tuple(steps))
 
 
 def _whitespace_errors(repository: Repository, patch: Patch | None, options: ApplyOptions) -> tuple[str, ...]:

@@ -68,6 +68,17 @@ def needs_normalising(data: bytes) -> bool:
     )
 
 
+def unwrap(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return a text without what is certainly none of its patch, and what was done for that."""
+    steps: list[str] = []
+    for name, take_off in CERTAIN:
+        changed = take_off(data)
+        if changed is not None:
+            data = changed
+            steps.append(name)
+    return data, tuple(steps)
+
+
 def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Normalised:
     """Return an ordinary patch for whatever ``data`` is; the same bytes where it fits as it is.
 
@@ -80,12 +91,8 @@ def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> No
         AmbiguousPatch: several readings fit, and give different trees.
         PatchError: no reading fits; the error is that of the plainest one.
     """
-    taken: list[str] = []
-    for name, unwrap in CERTAIN:
-        changed = unwrap(data)
-        if changed is not None:
-            data = changed
-            taken.append(name)
+    data, steps = unwrap(data)
+    taken = list(steps)
     made = convert(data, _below(read, options.directory), options)
     if made is not None:
         data = made.data
@@ -93,9 +100,9 @@ def normalise(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> No
         if _fits(data, read, options):
             return Normalised(data, tuple(taken))
     readings = [Normalised(data, tuple(taken))]
-    for name, unwrap in POSSIBLE:
+    for name, open_reading in POSSIBLE:
         for reading in tuple(readings):
-            changed = unwrap(reading.data)
+            changed = open_reading(reading.data)
             if changed is not None:
                 readings.append(Normalised(changed, (*reading.steps, name)))
     return _as_they_are(readings, read, options) or _repaired(readings, read, options)

@@ -16,9 +16,7 @@ _SHORTEST = 7
 """Digits of an id that tell: fewer may agree by chance."""
 
 
-def is_attested(
-    data: bytes, states: dict[bytes, State], read: Reader, options: ApplyOptions
-) -> bool | None:
+def is_attested(data: bytes, states: dict[bytes, State], read: Reader, options: ApplyOptions) -> bool | None:
     """Tell whether a reading makes of the files what their ``index`` lines name.
 
     Args:

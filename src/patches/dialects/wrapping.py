@@ -84,11 +84,7 @@ def end_last_line(data: bytes) -> bytes | None:
 
     A line of a header that was cut off may lack more than that.
     """
-    last = data.rfind(b"
-") + 1
-    if not data.startswith((b" ", b"+", b"-", b"\"), last):
+    last = data.rfind(b"\n") + 1
+    if not data.startswith((b" ", b"+", b"-", b"\\"), last):
         return None
-    return data + (b"
-" if data[:last].endswith(b"
-") else b"
-")
+    return data + (b"\r\n" if data[:last].endswith(b"\r\n") else b"\n")
