@@ -44,7 +44,7 @@ def refuse_omissions(data: bytes) -> None:
     if only is not None:
         path = only[1] + b"/" + only[2]
         raise LeftOut(
-            path, "the patch says that only one side has it, and not what it holds", "make it with diff -ruN"
+            path, "the patch says that only one side has it, and not what it holds", "make it with `diff -ruN`"
         )
     binary = _BINARY.search(data)
     if binary is not None:
@@ -57,5 +57,5 @@ def refuse_omissions(data: bytes) -> None:
             raise LeftOut(
                 file[2],
                 f"the patch says that it was {done}, and not what it held",
-                "make it with fossil diff -N",
+                "make it with `fossil diff -N`",
             )

@@ -146,7 +146,7 @@ class _Rewriting:
         lacking = hunk.counts[0] - old, hunk.counts[1] - new
         if min(lacking) >= 0 and max(lacking) > 0 and place.at + hunk.counts[0] <= len(self._old):
             raise AmbiguousPatch(
-                f"{show_path(self._path)}: the hunk at patch line {hunk.at_line} has fewer lines than it counts",
+                f"{show_path(self._path)}: the hunk at patch line {hunk.at_line} lacks lines that it counts",
                 ("the text was cut off", "its header counts wrong"),
                 "if nothing is missing, apply it with --recount",
             )

@@ -19,6 +19,7 @@ from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
 from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
 from ledger.transfer_errors import BundleTooLarge, MissingBase
 from patches import diff, packs, submodules, worktree_errors
+from patches.dialects.omissions import LeftOut
 from patches.errors import PatchError
 
 for package in (ingestion, patches, ledger):
@@ -63,6 +64,7 @@ OF_ITS_FACTS = {
     ],
     BundleTooLarge: [BundleTooLarge(Path("runs.zip"), 1 << 40, 1 << 30)],
     MissingBase: [MissingBase("port", None, "4b" * 20), MissingBase("port", "ab" * 20, "4b" * 20)],
+    LeftOut: [LeftOut(b"new/a.txt", "only one side has it", "make it with `diff -ruN`")],
     RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
 }
 """Errors whose hint names what they are about."""
