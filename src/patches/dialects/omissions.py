@@ -44,7 +44,9 @@ def refuse_omissions(data: bytes) -> None:
     if only is not None:
         path = only[1] + b"/" + only[2]
         raise LeftOut(
-            path, "the patch says that only one side has it, and not what it holds", "make it with `diff -ruN`"
+            path,
+            "the patch says that only one side has it, and not what it holds",
+            "make it with `diff -ruN`",
         )
     binary = _BINARY.search(data)
     if binary is not None:
