@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from patches.dialects.bazaar import read_bazaar
 from patches.dialects.blocks import read_blocks
@@ -14,27 +15,33 @@ from patches.dialects.omissions import refuse_omissions, says_omissions
 from patches.options import DEFAULTS, ApplyOptions
 
 _AT_MARGIN = re.compile(rb"^(?:diff --git |@@ -\d)", re.MULTILINE)
-_SECTION_MARKS = (b"Index: ", b"=== ")
+_WHOLE_FORM = re.compile(
+    rb"^[ \t]*\*\*\* Begin Patch.*?^[ \t]*\*\*\* End Patch|^<{5,9} SEARCH.*?^>{5,9} REPLACE",
+    re.MULTILINE | re.DOTALL,
+)
+_SECTION_MARKS = (b"Index: ", b"=== ", b"*** Begin Patch", b"<<<<<<< SEARCH")
 
 
 def needs_conversion(data: bytes) -> bool:
     """Tell cheaply whether the strict engine might take ``data`` otherwise than its author meant it."""
-    return says_omissions(data) or any(
-        data.startswith(mark) or b"\n" + mark in data for mark in _SECTION_MARKS
-    )
+    return says_omissions(data) or _has(data, _SECTION_MARKS)
+
+
+def _has(data: bytes, marks: Iterable[bytes]) -> bool:
+    return any(data.startswith(mark) or b"\n" + mark in data for mark in marks)
 
 
 def convert(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Normalised | None:
     """Return the ordinary patch for a text in another form; None where it has none of these forms.
 
-    A text that also holds a Git or unified diff is no envelope and has no blocks: there those are content.
+    A text that also holds a Git or unified diff is no envelope and has no blocks, unless it holds them there.
 
     Raises:
         PatchError: the form is known, and the text is damaged, ambiguous or does not fit.
     """
     refuse_omissions(data)
     strip = 1 if options.strip is None else options.strip
-    if not _AT_MARGIN.search(data):
+    if not _AT_MARGIN.search(_WHOLE_FORM.sub(b"", data) if _has(data, _SECTION_MARKS) else data):
         made = read_envelope(data, read, strip)
         if made is not None:
             return Normalised(made, ("codex envelope",))

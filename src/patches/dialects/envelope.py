@@ -36,6 +36,7 @@ _BEGIN = re.compile(rb"^[ \t]*\*\*\* Begin Patch[ \t]*\r?\n", re.MULTILINE)
 _END = re.compile(rb"^[ \t]*\*\*\* End Patch[ \t]*\r?$", re.MULTILINE)
 _OPERATION = re.compile(rb"\*\*\* (Add|Update|Delete) File: (.+?)[ \t]*$")
 _MOVE = re.compile(rb"\*\*\* Move to: (.+?)[ \t]*$")
+_NUMBERS = re.compile(rb"^-\d+(?:,\d+)? \+\d+(?:,\d+)?(?: @@)?(?=\s|$)")
 _END_OF_FILE = b"*** End of File"
 
 
@@ -134,7 +135,7 @@ class _Envelope:
         at_line = self._first + self._at
         seek: list[bytes] = []
         while self._at < len(self._lines) and self._lines[self._at].startswith(b"@@"):
-            head = self._lines[self._at][2:].strip().removesuffix(b"@@").strip()
+            head = _NUMBERS.sub(b"", self._lines[self._at][2:].strip()).removesuffix(b"@@").strip()
             seek += [head] if head else []
             self._at += 1
         body = [line or b" " for line in self._body(b" +-", empty=True)]

@@ -33,6 +33,8 @@ class Message(Struct, frozen=True):
     """The file's, in a series of files."""
     strip: int | None = None
     """Leading components to strip, where the series says so for this file."""
+    talk: bool = False
+    """It is a cover letter or a reply, and holds no diff."""
 
 
 _WORD = re.compile(r"=\?([^?\s]+)\?([bBqQ])\?([^?]*)\?=")
@@ -50,6 +52,7 @@ _SUBJECT_PREFIX = re.compile(r"[Rr][Ee]:|[ \t:]+|\[[^\]]*\]")
 _ADDRESS = re.compile(r"<([^<>]*@[^<>]*)>|([^\s<>()]+@[^\s<>()]+)")
 _BRACKETED = re.compile(r"(.*?)<([^<>]*)>", re.DOTALL)
 _QUOTING = re.compile(r'\\(.)|["()]', re.DOTALL)
+_TALK = re.compile(r"\s*(?:[Rr][Ee]\s*:|\[[^\]]*\b0+/\d+\s*\])")
 _LONGEST_NAME = 60
 _HEADS_BYTES = 10_000
 
@@ -84,6 +87,7 @@ def parse_mail(data: bytes, *, alone: bool = False) -> Message:
         date=" ".join(headers["Date"].split()),
         subject=clean_subject(headers["Subject"]),
         body=body,
+        talk=not diff and _TALK.match(headers["Subject"]) is not None,
     )
 
 

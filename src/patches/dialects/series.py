@@ -25,6 +25,9 @@ _STRIP = re.compile(r"-p(?:=|\s*)(\d+|ab)$")
 def split_series(data: bytes) -> tuple[Message, ...]:
     """Return the changes of a mailbox in order; one Message with empty fields for a text that is no mail.
 
+    A cover letter and a reply without a diff are no changes. Any other mail without one is for the caller to
+    refuse: its diff may have been lost.
+
     A line of a mail that looks like the start of another is quoted, and stays so but in a mailbox that
     says that it is an mboxrd: of any other it cannot be told whether its author wrote the quote.
     """
@@ -35,7 +38,8 @@ def split_series(data: bytes) -> tuple[Message, ...]:
     mails = [data[start.end() : end] for start, end in zip(starts, ends, strict=True)]
     if starts[0][0].startswith(b"From mboxrd"):
         mails = [_QUOTED_FROM.sub(rb"\1", mail) for mail in mails]
-    return tuple(parse_message(mail, alone=len(mails) == 1) for mail in mails)
+    messages = [parse_message(mail, alone=len(mails) == 1) for mail in mails]
+    return tuple(message for message in messages if not message.talk) or tuple(messages)
 
 
 def parse_message(data: bytes, *, alone: bool = True) -> Message:

@@ -101,6 +101,32 @@ def test_a_block_that_fits_twice_needs_its_line(tmp_path: Path) -> None:
     assert result[b"a.py"] == b"class A:\n    x = 1\n\nclass B:\n    x = 2\n"
 
 
+def test_updates_and_blocks_go_on_from_each_other(tmp_path: Path) -> None:
+    """The second is about what the first made."""
+    text = envelope(
+        b"*** Update File: keep\n@@\n-keep\n+kept\n*** Update File: keep\n@@ -1 +1,2 @@\n kept\n+more\n"
+    )
+    assert applied(text, FILES, tmp_path)[b"keep"] == b"kept\nmore\n"
+    block = b"keep\n<<<<<<< SEARCH\n%s\n=======\n%s\n>>>>>>> REPLACE\n"
+    text = block % (b"keep", b"kept") + block % (b"kept", b"kept\nmore")
+    assert applied(text, FILES, tmp_path)[b"keep"] == b"kept\nmore\n"
+
+
+def test_a_block_may_hold_a_diff(tmp_path: Path) -> None:
+    """Nothing inside of a block is a patch by itself."""
+    diff = b"diff --git a/a.py b/a.py\n--- a/a.py\n+++ b/a.py\n@@ -1 +1 @@\n-class A:\n+class Z:"
+    result = applied(b"keep\n<<<<<<< SEARCH\nkeep\n=======\n%s\n>>>>>>> REPLACE\n" % diff, FILES, tmp_path)
+    assert result == {**FILES, b"keep": diff + b"\n"}
+
+
+def test_a_title_in_a_block_does_not_part_it() -> None:
+    """The dividing line is as long as the marks; two of them are in doubt."""
+    text = b"keep\n<<<<<<< SEARCH\nkeep\n=======\nTitle\n%s\n>>>>>>> REPLACE\n"
+    assert b"+=====\n" in converted(text % b"=====", FILES)
+    with pytest.raises(AmbiguousPatch):
+        convert(text % b"=======", FILES.get)
+
+
 def test_a_plain_diff_without_context_is_refused_with_a_hint() -> None:
     """What ``diff`` prints by default says nothing about what stands around."""
     with pytest.raises(PatchSyntaxError, match="diff -u"):

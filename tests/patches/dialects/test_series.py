@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from patches.dialects.normalisation import normalise
 from patches.dialects.series import Message, parse_message, read_quilt, split_series
 from patches.errors import PatchSyntaxError
 
@@ -64,6 +65,28 @@ def test_a_mailbox_is_split_in_order() -> None:
     assert messages[0].body.startswith(">From then on.")
     (rd,) = split_series(FROM_LINE.replace(b"0123456789", b"mboxrd@z ", 1) + quoted)
     assert rd.body.startswith("From then on.")
+
+
+def test_talk_about_a_series_is_no_part_of_it() -> None:
+    """A cover letter and a reply are left out; a mail that lost its diff is not."""
+    cover = HEAD + b"Subject: [PATCH v2 0/3] All of it\n\nWhy.\n"
+    reply = HEAD + b"Subject: Re: [PATCH v2 1/3] Change f\n\n> +b\nNice.\n"
+    lost = HEAD + b"Subject: [PATCH v2 3/3] Change g\n\nWhy.\n"
+    messages = split_series(b"".join(FROM_LINE + mail for mail in (cover, MAILS["plain"], reply, lost)))
+    assert [(message.subject, bool(message.data)) for message in messages] == [
+        ("Change f", True),
+        ("Change g", False),
+    ]
+
+
+def test_a_lone_reply_is_taken_for_the_patch_that_it_quotes() -> None:
+    """What is quoted, or in a form of its own, is for the dialects to read."""
+    quoted = b"".join(b"> " + line for line in DIFF.splitlines(keepends=True))
+    (message,) = split_series(HEAD + b"Subject: Re: [PATCH] Change f\n\nAnn wrote:\n" + quoted)
+    assert normalise(message.data, {b"f": b"a\n"}.get).steps == ("quoted mail",)
+    envelope = b"*** Begin Patch\n*** Update File: f\n@@\n-a\n+b\n*** End Patch\n"
+    (message,) = split_series(FROM_LINE + HEAD + b"Subject: Change f\n\nWhy.\n\n" + envelope)
+    assert (message.data, message.body) == (envelope, "Why.\n")
 
 
 def test_a_text_that_is_no_mail_is_one_message() -> None:
