@@ -68,6 +68,8 @@ def test_any_patch_of_git_and_its_inverse(bench: Bench, seed: int, form: Form) -
         theirs = bench.git_apply(tree, patch, *form.flags(reverse=reverse))
         ours = outcome(bench, tree, patch, form.engine(reverse=reverse))
         assert ours == wanted or (isinstance(ours, PatchError) and theirs != wanted)
+        if form.breaks and isinstance(ours, PatchError):
+            return  # Git may rename a file to a path that has one, and not say what became of that.
         if not (reverse and is_copy(patch)) and not moves_below_symlink(before, after):
             assert agree(outcome(bench, tree, patch, form.engine(reverse=reverse, lenient=True)), theirs)
 

@@ -157,6 +157,11 @@ class Form(NamedTuple):
             self.apply + other.apply,
         )
 
+    @property
+    def breaks(self) -> bool:
+        """Rewritten files are deleted and made anew, and may be the source of a rename (``-B``)."""
+        return any(option.startswith("-B") for option in self.diff)
+
     def engine(self, *, lenient: bool = False, reverse: bool = False) -> ApplyOptions:
         return ApplyOptions(lenient=lenient, reverse=reverse, **self.options)
 
