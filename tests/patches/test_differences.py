@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from patches.errors import ContentMismatch, PatchSyntaxError
+from patches.errors import AlreadyExists, ContentMismatch, PatchSyntaxError, UnsafePath
 from patches.model import MODE_SYMLINK
+from patches.objects import Objects
 from patches.options import DEFAULTS, LENIENT, ApplyOptions
+from patches.parse import parse_patch
+from patches.plan import plan_patch
+from patches.tree import Tree
 
 if TYPE_CHECKING:
     from patch_lab import Bench
 
+ROOT = Path(__file__).resolve().parents[2]
 TEN = b"".join(b"line %d\n" % n for n in range(1, 11))
 
 
@@ -93,3 +100,30 @@ def test_a_patch_taken_back_leaves_a_mode_that_it_does_not_name(bench: Bench) ->
     old, new = bench.tree({b"f": (0o100755, TEN)}), bench.tree({b"f": (0o100755, TEN + b"x\n")})
     assert bench.apply(old, patch).tree == new
     assert bench.apply(new, patch, reverse=True).tree == old
+
+
+@pytest.mark.parametrize("below", [True, False], ids=["below a file", "over a directory"])
+def test_a_check_passes_only_what_applies(bench: Bench, *, below: bool) -> None:
+    """A new file below a file, or where a directory is: git's check has nothing against it, git then fails."""
+    names = (b"d/inner", b"d") if below else (b"d", b"d/inner")
+    old, crowded = bench.tree({b"x": TEN}), bench.tree({b"x": TEN, names[1]: b"1\n"})
+    patch = bench.diff(old, bench.tree({b"x": TEN, names[0]: b"new\n"}))
+    assert bench.git_apply(crowded, patch, "--check") == crowded
+    assert bench.git_apply(crowded, patch) is None
+    with pytest.raises(UnsafePath if below else AlreadyExists):
+        plan_patch(Tree(Objects(bench.repository), crowded), parse_patch(patch, LENIENT), LENIENT)
+
+
+def test_every_row_names_a_test_that_exists() -> None:
+    """In the file that it links to, or in this one."""
+    section = (ROOT / "docs/patches.md").read_text("utf-8").partition("\n## Where we differ")[2]
+    rows = [line for line in section.partition("\n## ")[0].splitlines() if line.startswith("| ")]
+    for row in rows:
+        cell = row.split(" | ")[-1]
+        if cell.startswith("test |"):
+            continue
+        names = re.findall(r"`(test_\w+)`", cell)
+        link = re.search(r"\]\(\.\./([\w/.]+)\)", cell)
+        text = (ROOT / link[1] if link else Path(__file__)).read_text("utf-8")
+        assert names, row
+        assert [name for name in names if f"def {name}(" not in text] == []
