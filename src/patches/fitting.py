@@ -202,7 +202,9 @@ class _Image:
         limit = self._options.context
         from_start = not hunk.old_start or (hunk.old_start == 1 and not self._options.unidiff_zero)
         to_end = not self._options.unidiff_zero and not trailing
-        expected = max(hunk.new_start - 1, 0)
+        # Where nothing stays ("+4,0") the line is the one before. Git looks there first, all the same.
+        behind = not hunk.new_count and not self._options.lenient
+        expected = max(hunk.new_start - (not behind), 0)
         kept_leading, kept_trailing = leading, trailing
         while not (places := self._search(sides, expected, from_start=from_start, to_end=to_end)):
             if limit is None or (kept_leading <= limit and kept_trailing <= limit):

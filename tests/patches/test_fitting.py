@@ -132,18 +132,32 @@ def test_hunks_go_where_git_puts_them(bench: Bench, seed: int, flags: Flags, rul
 
 
 @several
-@given(seed=seeds, flags=st.sampled_from(FLAGS))
-def test_strict_options_give_what_lenient_ones_give_or_refuse(bench: Bench, seed: int, flags: Flags) -> None:
+@given(seed=seeds, flags=st.sampled_from(FLAGS), unified=st.sampled_from(["-U0", "-U1"]))
+def test_strict_options_give_what_lenient_ones_give_or_refuse(
+    bench: Bench, seed: int, flags: Flags, unified: str
+) -> None:
     """So an event that was recorded before a refusal existed is replayed with lenient options."""
     damage = Damage(seed)
     if flags[0].get("ignore_whitespace"):
         return  # There the strict keep a file's line ends.
-    patch = bench.diff(bench.tree({b"f": damage.old}), bench.tree({b"f": damage.new}), "-U1")
+    patch = bench.diff(bench.tree({b"f": damage.old}), bench.tree({b"f": damage.new}), unified)
     tree = bench.tree({b"f": damage.other})
     if patch:
         strict = ApplyOptions(**flags[0])  # pyright: ignore[reportArgumentType]
         lenient = ApplyOptions(lenient=True, **flags[0])  # pyright: ignore[reportArgumentType]
         assert applied(bench, tree, patch, strict, "") in (None, applied(bench, tree, patch, lenient, ""))
+
+
+def test_lines_that_go_without_context_are_where_the_header_says(bench: Bench) -> None:
+    """A header names the line before them. Git finds them next to it; where they repeat, that is no doubt."""
+    old, new = bench.tree({b"f": b"a\nb\nc\nx\nd\nx\n"}), bench.tree({b"f": b"a\nb\nc\nd\nx\n"})
+    patch = bench.diff(old, new, "-U0")
+    assert b"@@ -4 +3,0 @@" in patch
+    options = ApplyOptions(unidiff_zero=True)
+    assert bench.apply(old, patch, options=options).tree == new
+    fit = fit_hunks(b"a\nb\nc\nx\n", parse_patch(patch).files[0].hunks, options, DEFAULT_RULE)
+    assert [(place.line, place.offset) for place in fit.placements if place] == [(4, 0)]
+    assert bench.apply(old, patch, options=ApplyOptions(unidiff_zero=True, lenient=True)).tree == new
 
 
 def test_every_hunk_has_its_placement() -> None:
