@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from bisect import bisect_left
 from typing import NamedTuple
 
 from patches.dialects.draft import Draft
@@ -70,33 +70,33 @@ def _file(path: bytes, blocks: list[_Block], content: bytes | None) -> FileEdit:
         return FileEdit(None if content is None else path, path, b"", (Edit(0, 0, added),) if added else ())
     if content is None:
         raise MissingFile(path)
-    lines = split_lines(content)
-    try:
-        edits = _at_once(path, blocks, lines)
-    except PatchError:
-        if len(blocks) == 1:
-            raise
-        # Some may be about what others made.
-        edits = _one_by_one(blocks, lines)
-    return FileEdit(path, path, content, edits)
+    return FileEdit(path, path, content, _edits(path, blocks, split_lines(content)))
 
 
-def _at_once(path: bytes, blocks: list[_Block], lines: list[bytes]) -> tuple[Edit, ...]:
-    """Return the edits of blocks that are all about the file as it is."""
-    index = LineIndex(lines)
-    edits = sorted(_edit(block, index) for block in blocks)
-    for before, after in pairwise(edits):
-        if before.stop > after.start:
-            raise OverlappingParts(path, f"two blocks replace line {after.start + 1}")
-    return end_as_file(lines, edits)
-
-
-def _one_by_one(blocks: list[_Block], lines: list[bytes]) -> tuple[Edit, ...]:
-    """Return the edits of blocks of which each is about what the ones before it made."""
-    draft = Draft(lines)
-    for block in blocks:
+def _edits(path: bytes, blocks: list[_Block], lines: list[bytes]) -> tuple[Edit, ...]:
+    """Return the edits of blocks, each of which is about the file as it is, or as those before it made it."""
+    draft = Draft(path, lines)
+    at = 0
+    while at < len(blocks):
         now = draft.lines
-        draft.apply(end_as_file(now, [_edit(block, LineIndex(now))]))
+        index = LineIndex(now)
+        edits: list[Edit] = []
+        while at < len(blocks):
+            try:
+                edit = _edit(blocks[at], index)
+            except PatchError:
+                if not edits:
+                    raise
+                break
+            place = bisect_left(edits, edit)
+            if any(
+                edit.start < other.stop and other.start < edit.stop
+                for other in edits[max(place - 1, 0) : place + 1]
+            ):
+                break
+            edits.insert(place, edit)
+            at += 1
+        draft.apply(end_as_file(now, edits))
     return draft.edits()
 
 

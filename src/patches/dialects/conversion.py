@@ -15,9 +15,12 @@ from patches.dialects.omissions import refuse_omissions, says_omissions
 from patches.options import DEFAULTS, ApplyOptions
 
 _AT_MARGIN = re.compile(rb"^(?:diff --git |@@ -\d)", re.MULTILINE)
-_WHOLE_FORM = re.compile(
-    rb"^[ \t]*\*\*\* Begin Patch.*?^[ \t]*\*\*\* End Patch|^<{5,9} SEARCH.*?^>{5,9} REPLACE",
-    re.MULTILINE | re.DOTALL,
+_FORMS = (
+    (
+        re.compile(rb"^[ \t]*\*\*\* Begin Patch", re.MULTILINE),
+        re.compile(rb"^[ \t]*\*\*\* End Patch", re.MULTILINE),
+    ),
+    (re.compile(rb"^<{5,9} SEARCH", re.MULTILINE), re.compile(rb"^>{5,9} REPLACE", re.MULTILINE)),
 )
 _SECTION_MARKS = (b"Index: ", b"=== ", b"*** Begin Patch", b"<<<<<<< SEARCH")
 
@@ -31,6 +34,18 @@ def _has(data: bytes, marks: Iterable[bytes]) -> bool:
     return any(data.startswith(mark) or b"\n" + mark in data for mark in marks)
 
 
+def _outside(data: bytes) -> bytes:
+    """Return the text without what stands in envelopes and blocks."""
+    for begins, ends in _FORMS:
+        pieces: list[bytes] = []
+        at = 0
+        while (begin := begins.search(data, at)) and (end := ends.search(data, begin.end())):
+            pieces.append(data[at : begin.start()])
+            at = end.end()
+        data = b"".join(pieces) + data[at:]
+    return data
+
+
 def convert(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Normalised | None:
     """Return the ordinary patch for a text in another form; None where it has none of these forms.
 
@@ -41,7 +56,7 @@ def convert(data: bytes, read: Reader, options: ApplyOptions = DEFAULTS) -> Norm
     """
     refuse_omissions(data)
     strip = 1 if options.strip is None else options.strip
-    if not _AT_MARGIN.search(_WHOLE_FORM.sub(b"", data) if _has(data, _SECTION_MARKS) else data):
+    if not _AT_MARGIN.search(_outside(data)):
         made = read_envelope(data, read, strip)
         if made is not None:
             return Normalised(made, ("codex envelope",))

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from patches.dialects.rendering import Edit
+from patches.errors import OverlappingParts
+
+_MOST_ROUNDS = 64
 
 
 class Draft:
     """The lines of a file as they are now, and how they differ from those that it began with."""
 
-    def __init__(self, lines: Sequence[bytes]) -> None:
+    def __init__(self, path: bytes, lines: Sequence[bytes]) -> None:
+        self._path = path
         self._old = lines
+        self._rounds = 0
         self._now: list[int | bytes] = list(range(len(lines)))  # Which old line it is, or a new one.
 
     @property
@@ -20,7 +25,14 @@ class Draft:
         return [self._old[line] if isinstance(line, int) else line for line in self._now]
 
     def apply(self, edits: Iterable[Edit]) -> None:
-        """Make ``edits``, which are about the lines as they are now, in order and apart from each other."""
+        """Make ``edits``, which are about the lines as they are now, in order and apart from each other.
+
+        Raises:
+            OverlappingParts: that was done so often that no person means it. Each time reads the whole file.
+        """
+        self._rounds += 1
+        if self._rounds > _MOST_ROUNDS:
+            raise OverlappingParts(self._path, f"more than {_MOST_ROUNDS} parts are about what others made")
         for edit in reversed(tuple(edits)):
             self._now[edit.start : edit.stop] = edit.new
 

@@ -120,7 +120,7 @@ class _Envelope:
             target = checked_path(move[1])
             if target != path and self._read(target) is not None:
                 raise AlreadyExists(target)
-        draft = self._drafts.setdefault(path, Draft(split_lines(content)))
+        draft = self._drafts.setdefault(path, Draft(path, split_lines(content)))
         lines = draft.lines
         index = LineIndex(lines)
         edits: list[Edit] = []

@@ -54,6 +54,7 @@ _BRACKETED = re.compile(r"(.*?)<([^<>]*)>", re.DOTALL)
 _QUOTING = re.compile(r'\\(.)|["()]', re.DOTALL)
 _TALK = re.compile(r"\s*(?:[Rr][Ee]\s*:|\[[^\]]*\b0+/\d+\s*\])")
 _LONGEST_NAME = 60
+_LONGEST_AUTHOR = 1000
 _HEADS_BYTES = 10_000
 
 
@@ -93,9 +94,9 @@ def parse_mail(data: bytes, *, alone: bool = False) -> Message:
 
 def parse_author(text: str) -> str:
     """Return ``Name <address>`` for whatever a ``From:`` holds; the text itself where it holds no address."""
-    match = _ADDRESS.search(text)
+    match = _ADDRESS.search(text[:_LONGEST_AUTHOR])
     if match is None:
-        bogus = _BRACKETED.match(text)
+        bogus = _BRACKETED.match(text[:_LONGEST_AUTHOR])
         return f"{bogus[1].strip()} <{bogus[2]}>" if bogus else " ".join(text.split())
     address = match[1] or match[2]
     name = " ".join((text[: match.start()] + " " + text[match.end() :]).split())

@@ -9,7 +9,7 @@ from patches.errors import FileRefused, MissingBinary
 _GIT = re.compile(rb"^diff --git ", re.MULTILINE)
 _ONLY_IN = re.compile(rb"^Only in ([^\r\n]*): ([^\r\n]+)\r?$", re.MULTILINE)
 _BINARY = re.compile(
-    rb"^(?:Binary files|Files) (?:\S+/)?([^\r\n]+?) and [^\r\n]+ differ\r?$"
+    rb"^(?:Binary files|Files) ([^\r\n]+) differ\r?$"
     rb"|^Binary file ([^\r\n]+) has changed\r?$"
     rb"|^Index: ([^\r\n]+)\r?\n=+\r?\nCannot display: ",
     re.MULTILINE,
@@ -50,8 +50,9 @@ def refuse_omissions(data: bytes) -> None:
         )
     binary = _BINARY.search(data)
     if binary is not None:
+        named = next(filter(None, binary.groups()), b"")
         raise MissingBinary(
-            next(filter(None, binary.groups()), b""), "a binary file changed, and the patch does not say how"
+            named.partition(b" and ")[0], "a binary file changed, and the patch does not say how"
         )
     for file in _FOSSIL.finditer(data):
         if not data.startswith((b"\nIndex: ", b"\r\nIndex: "), file.end()):

@@ -15,7 +15,7 @@ __all__ = ["Message", "parse_message", "read_quilt", "split_series"]
 ReadPatch: TypeAlias = Callable[[str], bytes]
 """Content of a patch file that a series names."""
 
-_FROM_LINE = re.compile(rb"^From [^\n]*\d:\d\d[^\n]* \d{4}[^\n]*\n", re.MULTILINE)
+_FROM_LINE = re.compile(rb"^From [^\n]{0,200}\d:\d\d[^\n]{0,40} \d{4}[^\n]*\n", re.MULTILINE)
 _MAIL_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+(?:\r?\n|\Z)")
 _MAIL_FIELD = re.compile(rb"^(?:From|Subject|Content-Type):", re.MULTILINE | re.IGNORECASE)
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
