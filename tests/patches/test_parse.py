@@ -281,3 +281,24 @@ def test_an_empty_context_line_before_a_marker_is_damage_or_a_line(bench: Bench)
     )
     old = bench.tree({b"f": b"\nx\ny"})
     assert bench.apply(old, patch).tree == bench.tree({b"f": b"\nx\nz\n"}) == bench.git_apply(old, patch)
+
+
+def test_a_marker_that_lost_its_own_newline_still_says_so() -> None:
+    patch = parse_patch(b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file")
+    assert patch.files[0].hunks[0].new == b"b"
+
+
+@pytest.mark.parametrize("head", [b"@@ ... @@", b"@@", b"@@@ -1 -1 +1 @@@"])
+def test_a_hunk_without_line_numbers_is_never_passed_over(head: bytes) -> None:
+    names = b"--- a/f\n+++ b/f\n"
+    good = b"@@ -1 +1 @@\n-a\n+b\n"
+    for text in (names + head + b"\n-c\n+d\n", names + good + head + b"\n-c\n+d\n"):
+        with pytest.raises(PatchSyntaxError, match="line numbers"):
+            parse_patch(text)
+
+
+def test_a_header_that_the_text_ends_in_is_cut_off() -> None:
+    """Its name may lack letters, and the file its content."""
+    for last in (b"index 0000000..d88d75086be4e9", b"new file mode 10"):
+        with pytest.raises(PatchSyntaxError, match="cut off"):
+            parse_patch(b"diff --git a/f b/f\nnew file mode 100644\n" + last)

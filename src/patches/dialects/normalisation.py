@@ -16,15 +16,17 @@ from patches.dialects.encodings import drop_mark, read_utf16be, read_utf16le
 from patches.dialects.model import AmbiguousPatch, Normalised, Reader
 from patches.dialects.repair import repair
 from patches.dialects.trial import State, try_patch
+from patches.dialects.witness import is_attested
 from patches.dialects.wrapping import (
     dedent,
     end_last_line,
     open_fences,
+    opens_fence,
     strip_returns,
     unescape_html,
     unquote_mail,
 )
-from patches.errors import PatchError
+from patches.errors import PatchError, PatchSyntaxError
 from patches.options import DEFAULTS, ApplyOptions
 
 Step: TypeAlias = tuple[str, Callable[[bytes], bytes | None]]
@@ -38,11 +40,12 @@ CERTAIN: tuple[Step, ...] = (
     ("colours", drop_colours),
     ("quoted mail", unquote_mail),
     ("indentation", dedent),
-    ("final newline", end_last_line),
 )
 """Done wherever they find something: no patch looks like that by itself."""
 
+_END_LOST = "final newline"
 POSSIBLE: tuple[Step, ...] = (
+    (_END_LOST, end_last_line),
     ("fences", open_fences),
     ("html", unescape_html),
 )
@@ -64,6 +67,7 @@ def needs_normalising(data: bytes) -> bool:
         or b"\r\n" in data[: data.find(b"\n") + 1]
         or not data.endswith(b"\n")
         or _BARE_HUNK.search(data) is not None
+        or opens_fence(data)
         or needs_conversion(data)
     )
 
@@ -128,13 +132,16 @@ def _as_they_are(readings: list[Normalised], read: Reader, options: ApplyOptions
         if _BARE_HUNK.search(reading.data):
             continue  # The engine would pass over such a hunk as prose.
         try:
-            fitting.append((reading, try_patch(reading.data, read, options)))
+            states = try_patch(reading.data, read, options)
+            if _END_LOST in reading.steps:
+                _refuse_cut_line(reading.data, states, read, options)
+            fitting.append((reading, states))
         except PatchError:
             # This reading does not fit; where none does, the error is raised again after the repair.
             continue
         if not reading.steps and not _is_returned(reading.data):
             break  # As given it fits, and nothing about it says that it was changed on its way.
-    return _agreed(fitting)
+    return _agreed(fitting, read, options)
 
 
 def _is_returned(data: bytes) -> bool:
@@ -144,27 +151,44 @@ def _is_returned(data: bytes) -> bool:
 def _repaired(readings: list[Normalised], read: Reader, options: ApplyOptions) -> Normalised:
     fitting: list[tuple[Normalised, dict[bytes, State]]] = []
     refusals: list[PatchError] = []
-    for reading in readings:
+    # The repair ends every line: what says so is the reading that it is told of.
+    for reading in [reading for reading in readings if reading.data.endswith(b"\n")] or readings:
         try:
             made = repair(reading.data, read, options)
             states = try_patch(made.data, read, options)
+            if _END_LOST in reading.steps:
+                _refuse_cut_line(made.data, states, read, options)
         except PatchError as refusal:
             refusals.append(refusal)
         else:
             fitting.append((Normalised(made.data, (*reading.steps, *made.steps)), states))
-    chosen = _agreed(fitting)
+    chosen = _agreed(fitting, read, options)
     if chosen is None:
         # A text that could be read in several ways says more than one that could not be read.
         raise next((refusal for refusal in refusals if isinstance(refusal, AmbiguousPatch)), refusals[0])
     return chosen
 
 
-def _agreed(fitting: list[tuple[Normalised, dict[bytes, State]]]) -> Normalised | None:
-    """Return the plainest of the readings that fit, which must agree on the tree."""
+def _refuse_cut_line(data: bytes, states: dict[bytes, State], read: Reader, options: ApplyOptions) -> None:
+    """Refuse a text without its last newline where more of that line is missing, as its ids tell."""
+    if is_attested(data, states, read, options) is False:
+        raise PatchSyntaxError(data.count(b"\n"), "the patch is cut off within its last line")
+
+
+def _agreed(
+    fitting: list[tuple[Normalised, dict[bytes, State]]], read: Reader, options: ApplyOptions
+) -> Normalised | None:
+    """Return the plainest of the readings that fit, which must agree on the tree.
+
+    Where they do not, the one counts that makes of every file what its ``index`` line names.
+    """
     if not fitting:
         return None
     chosen, states = fitting[0]
     if any(other != states for _, other in fitting[1:]):
+        for reading, made in fitting:
+            if is_attested(reading.data, made, read, options):
+                return reading
         raise AmbiguousPatch(
             "the patch",
             [", ".join(reading.steps) or "as it is" for reading, _ in fitting],

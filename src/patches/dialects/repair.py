@@ -17,6 +17,7 @@ from patches.dialects.targets import Target, find_target, names_are_bare
 from patches.dialects.trial import State, try_patch
 from patches.errors import EmptyPatch, PatchError, PatchSyntaxError, show_path
 from patches.explanation import split_lines
+from patches.selection import is_selected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 def repair(data: bytes, read: Reader, options: ApplyOptions) -> Normalised:
     """Return the patch with every section that does not fit written anew.
+
+    The engine is to apply it with the same ``options``. A file that these do not choose may be left out.
 
     Raises:
         AmbiguousPatch: a hunk has several places, or its result could be one or another.
@@ -40,7 +43,9 @@ def repair(data: bytes, read: Reader, options: ApplyOptions) -> Normalised:
     def read_now(path: bytes) -> bytes | None:
         return states[path][0] if path in states else read(path)
 
-    bare_names = any(names_are_bare(section.header, read) for section in sections)
+    if options.reverse:
+        raise PatchSyntaxError(1, "the patch does not fit, and is not repaired in reverse")
+    bare_names = any(names_are_bare(section.header, read, options) for section in sections)
     repeats: Counter[bytes] = Counter()
     pieces: list[bytes] = []
     steps: dict[str, None] = {}
@@ -48,7 +53,7 @@ def repair(data: bytes, read: Reader, options: ApplyOptions) -> Normalised:
         piece, done = _repaired(section, read_now, options, bare_names=bare_names)
         if done:
             _count_repeats(section, repeats)
-        states.update(try_patch(piece, read_now, options))
+        states.update(try_patch(piece, read_now, options) if piece else {})
         pieces.append(piece)
         steps.update(dict.fromkeys(done))
     return Normalised(b"".join(pieces), tuple(steps))
@@ -73,11 +78,13 @@ def _repaired(
     refusal = _refusal(section, read, options)
     if refusal is None and not bare_names:
         return section.raw, []
-    target = find_target(section.header, read, bare_names=bare_names) if section.hunks else None
+    target = find_target(section.header, read, options, bare_names=bare_names) if section.hunks else None
     if target is None or (refusal is None and not target.stripped_none):
         if refusal is not None:
             raise refusal
         return section.raw, []
+    if not is_selected(target.path, options.paths):
+        return b"", []
     old = [] if target.adds else split_lines(read(target.path) or b"")
     steps = ["strip 0"] if target.stripped_none else []
     edits = _Rewriting(target, old, section.hunks, steps).edits()

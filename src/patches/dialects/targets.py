@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from patches.dialects.model import AmbiguousPatch
 from patches.errors import show_path
 from patches.names import header_name, is_dev_null, stripped_name
+from patches.options import DEFAULTS, ApplyOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ class Target(NamedTuple):
     """A section's file, and the header that names it without doubt."""
 
     path: bytes
-    """Whose content the hunks are placed in."""
+    """Whose content the hunks are placed in: in the tree, under the directory that the options name."""
     header: bytes
     adds: bool
     deletes: bool
@@ -26,12 +27,15 @@ class Target(NamedTuple):
     """The names have no ``a/`` and ``b/`` before them."""
 
 
-def find_target(header: Sequence[bytes], read: Reader, *, bare_names: bool = False) -> Target | None:
+def find_target(
+    header: Sequence[bytes], read: Reader, options: ApplyOptions = DEFAULTS, *, bare_names: bool = False
+) -> Target | None:
     """Return the file that a header names; None where it cannot be told.
 
     Args:
         header: its lines, without newlines.
         read: tells which files there are.
+        options: how much is stripped, where that is stated, and what the names are under.
         bare_names: other names of the patch have no prefix, so that of a new file has none either.
 
     Raises:
@@ -45,14 +49,19 @@ def find_target(header: Sequence[bytes], read: Reader, *, bare_names: bool = Fal
     deletes = is_dev_null(new) or any(line.startswith(b"deleted file mode") for line in header)
     moved = any(line.startswith((b"rename ", b"copy ")) for line in header)
     text = new if adds else old
-    prefixed = stripped_name(text, 1, stop_at_tab=True)
+    components = 1 if options.strip is None else options.strip
+    prefixed = stripped_name(text, components, stop_at_tab=True)
     bare = stripped_name(text, 0, stop_at_tab=True)
-    if adds or moved:
+    if options.strip is not None:
+        path = prefixed
+    elif adds or moved:
         # Nothing in the tree can tell: the usual prefix is taken as meant.
         path = bare if bare_names and not text.startswith((b"a/", b"b/")) else prefixed
     else:
         paths = [
-            path for path in dict.fromkeys((prefixed, bare)) if path is not None and read(path) is not None
+            path
+            for path in dict.fromkeys((prefixed, bare))
+            if path is not None and _is_there(path, read, options)
         ]
         if len(paths) > 1:
             raise AmbiguousPatch("the file's name", [show_path(path) for path in paths], "state it with -p")
@@ -60,19 +69,28 @@ def find_target(header: Sequence[bytes], read: Reader, *, bare_names: bool = Fal
     if path is None:
         return None
     kept = path == prefixed and git and header[0].startswith(b"diff --git ")
-    made = (
-        b"".join(line + b"\n" for line in header) if kept else _made(header, path, adds=adds, deletes=deletes)
-    )
-    return Target(path, made, adds, deletes, stripped_none=path != prefixed)
+    made = b"".join(line + b"\n" for line in header)
+    if not kept:
+        sides = _quoted(b"a/" * components + path), _quoted(b"b/" * components + path)
+        made = _made(header, sides, adds=adds, deletes=deletes)
+    return Target(_placed(path, options), made, adds, deletes, stripped_none=path != prefixed)
 
 
-def names_are_bare(header: Sequence[bytes], read: Reader) -> bool:
+def _placed(path: bytes, options: ApplyOptions) -> bytes:
+    return options.directory + b"/" + path if options.directory else path
+
+
+def names_are_bare(header: Sequence[bytes], read: Reader, options: ApplyOptions) -> bool:
     """Tell whether a header names a file of the tree, and does so only if nothing is stripped."""
-    names = _names(header)
+    names = _names(header) if options.strip is None else None
     if names is None:
         return False
     prefixed, bare = (stripped_name(names[0], count, stop_at_tab=True) for count in (1, 0))
-    return bare is not None and read(bare) is not None and (prefixed is None or read(prefixed) is None)
+    return _is_there(bare, read, options) and not _is_there(prefixed, read, options)
+
+
+def _is_there(path: bytes | None, read: Reader, options: ApplyOptions) -> bool:
+    return path is not None and read(_placed(path, options)) is not None
 
 
 def _names(header: Sequence[bytes]) -> tuple[bytes, bytes, bool] | None:
@@ -86,9 +104,9 @@ def _names(header: Sequence[bytes]) -> tuple[bytes, bytes, bool] | None:
     return None if name is None else (b"a/" + name, b"b/" + name, False)
 
 
-def _made(header: Sequence[bytes], path: bytes, *, adds: bool, deletes: bool) -> bytes:
-    """Return a header of Git's that names ``path``, with the modes that the given one states."""
-    one, other = _quoted(b"a/" + path), _quoted(b"b/" + path)
+def _made(header: Sequence[bytes], sides: tuple[bytes, bytes], *, adds: bool, deletes: bool) -> bytes:
+    """Return a header of Git's with the names of ``sides``, and the modes that the given one states."""
+    one, other = sides
     lines = [b"diff --git " + one + b" " + other]
     lines += [line for line in header if line.startswith((b"old mode ", b"new mode "))]
     stated = [line for line in header if line.startswith((b"new file mode ", b"deleted file mode "))]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+from patches.errors import PatchSyntaxError
+
 _AT_MARGIN = re.compile(rb"^(?:diff --git |--- [^\n]+\n\+\+\+ |@@ )", re.MULTILINE)
 _QUOTED = re.compile(rb"^((?:> ?)+)(?:diff --git |--- \S|@@ )", re.MULTILINE)
 _INDENTED = re.compile(rb"^([ \t]+)(?:diff --git |--- \S|@@ )", re.MULTILINE)
 _FENCE = re.compile(rb"^(`{3,}|~{3,})[ \t]*([\w.+-]*)[ \t]*\r?$", re.MULTILINE)
+_GLUED = re.compile(rb"^[-+ ][^\n]*(?:```|~~~)[ \t]*\r?$", re.MULTILINE)
 _STARTS = (b"diff --git ", b"--- ", b"@@")
 _ENTITY = re.compile(rb"&(?:lt|gt|amp|quot|apos|nbsp|#39|#x27|#x2[fF]|#34|#160);")
 _CHARACTER = {
@@ -43,8 +46,18 @@ def _without_prefix(data: bytes, prefix: bytes, empty: bytes) -> bytes:
     return b"\n".join(lines) + (b"" if lines and not lines[-1] else b"\n")
 
 
+def opens_fence(data: bytes) -> bool:
+    """Tell whether the first diff of the text is in a Markdown fence."""
+    names = data.find(b"\n--- ")
+    return _FENCE.search(data, 0, names if names >= 0 else len(data)) is not None
+
+
 def open_fences(data: bytes) -> bytes | None:
-    """Return what stands in the Markdown fences that hold a diff, one after the other; None without any."""
+    """Return what stands in the Markdown fences that hold a diff, one after the other; None without any.
+
+    Raises:
+        PatchSyntaxError: the diff lost its last newline before it was fenced: the fence is part of a line.
+    """
     inside: list[bytes] = []
     opened: tuple[bytes, int] | None = None
     for match in _FENCE.finditer(data):
@@ -55,6 +68,9 @@ def open_fences(data: bytes) -> bytes | None:
             if block.startswith(_STARTS) or any(b"\n" + start in block for start in _STARTS):
                 inside.append(block)
             opened = None
+    if opened is not None and _GLUED.search(data, opened[1]):
+        at_line = data.count(b"\n", 0, opened[1])
+        raise PatchSyntaxError(at_line, "the fence that opens here closes within the diff's last line")
     joined = b"".join(inside)
     return joined if joined and joined != data else None
 

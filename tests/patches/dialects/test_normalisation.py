@@ -16,6 +16,7 @@ import pytest
 from patches.dialects.model import AmbiguousPatch
 from patches.dialects.normalisation import needs_normalising, normalise
 from patches.errors import PatchError
+from patches.options import ApplyOptions, PathRule
 
 if TYPE_CHECKING:
     from patch_lab import Bench
@@ -321,3 +322,78 @@ def test_only_our_own_errors_come_from_a_hostile_text(unit: bytes) -> None:
     for text in (unit * 20_000, head + unit * 20_000):
         with pytest.raises(PatchError):
             _normalise(text, {b"f": b"x\n" * 50_000})
+
+
+@pytest.mark.parametrize("cut", [1, 2, 6, 9, 20, 60])
+def test_a_text_that_was_cut_off_is_refused_or_lacks_only_its_newline(bench: Bench, cut: int) -> None:
+    """Also where a shorter hunk, or a line with less in it, would fit the file."""
+    for seed in range(8):
+        old, new = _pair(seed)
+        base, wanted = bench.tree(old), bench.tree(new)
+        try:
+            made = normalise(bench.diff(base, wanted)[:-cut], old.get)
+            tree = bench.apply(base, made.data).tree
+        except PatchError:
+            continue
+        assert tree == wanted
+
+
+@pytest.mark.parametrize("options", [ApplyOptions(directory=b"src"), ApplyOptions(strip=3)])
+def test_a_repair_keeps_to_the_options(bench: Bench, options: ApplyOptions) -> None:
+    """The file is found under the directory, and by the names as they are stripped."""
+    name = b"f" if options.directory else b"a/x/y/src/f"
+    patch = b"--- %s\n+++ %s\n@@ ... @@\n one\n-two\n+2\n three\n" % (name, name)
+    files = {b"src/f": b"zero\none\ntwo\nthree\n", b"f": b"one\nother\n"}
+    made = normalise(patch, files.get, options)
+    wanted = bench.tree({**files, b"src/f": b"zero\none\n2\nthree\n"})
+    assert bench.apply(bench.tree(files), made.data, options=options).tree == wanted
+
+
+def test_a_file_that_is_not_chosen_is_not_repaired() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ @@\n-a\n+b\n--- a/g\n+++ b/g\n@@ @@\n-gone\n+d\n"
+    options = ApplyOptions(paths=(PathRule(include=True, glob=b"f"),))
+    assert b"a/g" not in normalise(patch, {b"f": b"a\n", b"g": b"c\n"}.get, options).data
+
+
+def test_a_damaged_patch_is_not_repaired_in_reverse() -> None:
+    patch = b"--- a/f\n+++ b/f\n@@ @@\n-a\n+b\n"
+    with pytest.raises(PatchError, match="reverse"):
+        normalise(patch, {b"f": b"b\n"}.get, ApplyOptions(reverse=True))
+
+
+def test_a_fence_that_closes_on_the_last_line_is_no_part_of_it() -> None:
+    patch = b"```diff\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b```\n"
+    assert needs_normalising(patch)
+    with pytest.raises(PatchError, match="fence"):
+        _normalise(patch, {b"f": b"a\n"})
+
+
+def test_a_text_of_cr_lf_throughout_adds_files_of_lf(bench: Bench) -> None:
+    """Git's own header lines end in LF: those were put in on the way."""
+    wanted = bench.tree({b"f": b"a\nb\n"})
+    patch = bench.diff(bench.tree({}), wanted).replace(b"\n", b"\r\n")
+    made = _normalise(patch, {})
+    assert made.steps == ("crlf",)
+    assert bench.apply(bench.tree({}), made.data).tree == wanted
+
+
+def test_colours_of_a_terminal_are_taken_off_and_those_of_a_file_are_not(bench: Bench) -> None:
+    old, new = {b"f": b"a\nb\n"}, {b"f": b"a\n\tc \t \n d\n"}
+    base, wanted = bench.tree(old), bench.tree(new)
+    made = normalise(bench.diff(base, wanted, "--color=always"), old.get)
+    assert made.steps == ("colours",)
+    assert bench.apply(base, made.data).tree == wanted
+    red = bench.tree({b"f": b"a\nsay \x1b[31mred\x1b[m now\n"})
+    with pytest.raises(AmbiguousPatch, match="colours"):
+        normalise(bench.diff(base, red, "--color=always"), old.get)
+    assert normalise(bench.diff(base, red), old.get).steps == ()
+
+
+def test_the_index_line_settles_what_could_be_read_in_two_ways(bench: Bench) -> None:
+    old, new = {b"f": b"a\n"}, {b"f": b"a\n", b"g": b"&lt;\n"}
+    base, wanted = bench.tree(old), bench.tree(new)
+    patch = b"\xef\xbb\xbf" + bench.diff(base, wanted)
+    assert bench.apply(base, normalise(patch, old.get).data).tree == wanted
+    ids = re.sub(rb"^index .*\n", b"", patch, flags=re.MULTILINE)
+    with pytest.raises(AmbiguousPatch, match="html"):
+        normalise(ids, old.get)
