@@ -10,8 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from patches.dialects.series import Message, split_series
+from patches.dialects.series import Message, parse_mailbox
 
+FIELDS = ("data", "author", "date", "subject", "body")
 BOXES = ("*.mbox", "*.mboxrd", "*.in", "nul-plain")
 
 
@@ -41,13 +42,13 @@ def differences(box: Path) -> list[str]:
     """Return for each mail of a mailbox what is read otherwise; empty where nothing is."""
     with tempfile.TemporaryDirectory() as folder:
         wanted = expected(box, Path(folder))
-    mails = split_series(box.read_bytes())
+    mails = parse_mailbox(box.read_bytes())
     if len(mails) != len(wanted):
         return [f"{len(mails)} mails instead of {len(wanted)}"]
     differing: list[str] = []
     for mail, want in zip(mails, wanted, strict=True):
-        read = Message(mail.data, mail.author, mail.date, mail.subject, mail.body.strip())
-        fields = [name for name in Message.__struct_fields__ if getattr(read, name) != getattr(want, name)]
+        pairs = [(name, getattr(mail, name), getattr(want, name)) for name in FIELDS]
+        fields = [name for name, read, wish in pairs if (read.strip() if name == "body" else read) != wish]
         differing.append(", ".join(fields))
     return differing
 

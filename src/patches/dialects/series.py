@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TypeAlias
 
 from patches.dialects.foreign import parse_dep3, parse_hg
 from patches.dialects.mail import Message, parse_mail
 from patches.errors import PatchSyntaxError
 
-__all__ = ["Message", "parse_message", "read_quilt", "split_series"]
+__all__ = ["Message", "parse_mailbox", "parse_message", "read_quilt", "split_series"]
 
 ReadPatch: TypeAlias = Callable[[str], bytes]
 """Content of a patch file that a series names."""
@@ -19,18 +20,30 @@ _FROM_LINE = re.compile(rb"^From [^\n]{0,200}\d:\d\d[^\n]{0,40} \d{4}[^\n]*\n", 
 _MAIL_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+(?:\r?\n|\Z)")
 _MAIL_FIELD = re.compile(rb"^(?:From|Subject|Content-Type):", re.MULTILINE | re.IGNORECASE)
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
+_HG = b"# HG changeset patch"
+_NEXT_HG = re.compile(b"\n" + _HG)
 _STRIP = re.compile(r"-p(?:=|\s*)(\d+|ab)$")
 
 
 def split_series(data: bytes) -> tuple[Message, ...]:
-    """Return the changes of a mailbox in order; one Message with empty fields for a text that is no mail.
+    """Return the changes of a mailbox or a Mercurial export in order; one Message with empty fields for a text that is no mail.
 
     A cover letter and a reply without a diff are no changes. Any other mail without one is for the caller to
     refuse: its diff may have been lost.
+    """
+    messages = parse_mailbox(data)
+    return tuple(message for message in messages if not message.talk) or messages
+
+
+def parse_mailbox(data: bytes) -> tuple[Message, ...]:
+    """Return every part of a text, whether or not it is a change; as ``split_series`` but for that.
 
     A line of a mail that looks like the start of another is quoted, and stays so but in a mailbox that
     says that it is an mboxrd: of any other it cannot be told whether its author wrote the quote.
     """
+    if data.startswith(_HG):
+        ends = [match.start() + 1 for match in _NEXT_HG.finditer(data)] + [len(data)]
+        return tuple(parse_hg(data[start:end]) for start, end in pairwise([0, *ends]))
     starts = list(_FROM_LINE.finditer(data))
     if not starts or data[: starts[0].start()].strip():
         return (parse_message(data),)
@@ -38,8 +51,7 @@ def split_series(data: bytes) -> tuple[Message, ...]:
     mails = [data[start.end() : end] for start, end in zip(starts, ends, strict=True)]
     if starts[0][0].startswith(b"From mboxrd"):
         mails = [_QUOTED_FROM.sub(rb"\1", mail) for mail in mails]
-    messages = [parse_message(mail, alone=len(mails) == 1) for mail in mails]
-    return tuple(message for message in messages if not message.talk) or tuple(messages)
+    return tuple(parse_message(mail, alone=len(mails) == 1) for mail in mails)
 
 
 def parse_message(data: bytes, *, alone: bool = True) -> Message:
@@ -47,7 +59,7 @@ def parse_message(data: bytes, *, alone: bool = True) -> Message:
 
     Of a mail that is not ``alone`` only what is certainly a diff is one.
     """
-    if data.startswith(b"# HG changeset patch"):
+    if data.startswith(_HG):
         return parse_hg(data)
     header = _MAIL_HEADER.match(data)
     if header is not None:

@@ -107,12 +107,14 @@ def test_an_attached_patch_is_found() -> None:
 
 
 def test_a_mercurial_export_names_its_user() -> None:
-    """User, date and message stand in the header."""
+    """User, date and message stand in the header, of several changes in that of each."""
     data = (
         b"# HG changeset patch\n# User Ann <a@b.c>\n# Date 1700000000 -3600\n# Node ID 12\nFix it\n\nMore.\n\n"
         + DIFF
     )
-    assert parse_message(data) == Message(DIFF, "Ann <a@b.c>", "1700000000 -3600", "Fix it", "More.\n")
+    message = Message(DIFF, "Ann <a@b.c>", "1700000000 -3600", "Fix it", "More.\n")
+    assert parse_message(data) == message
+    assert split_series(data + data) == (message, message)
 
 
 def test_a_quilt_series_names_files_and_their_levels() -> None:
