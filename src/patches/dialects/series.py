@@ -26,7 +26,7 @@ _STRIP = re.compile(r"-p(?:=|\s*)(\d+|ab)$")
 
 
 def split_series(data: bytes) -> tuple[Message, ...]:
-    """Return the changes of a mailbox or a Mercurial export in order; one Message with empty fields for a text that is no mail.
+    """Return the changes of a mailbox or a Mercurial export in order; of another text one, with empty fields.
 
     A cover letter and a reply without a diff are no changes. Any other mail without one is for the caller to
     refuse: its diff may have been lost.
