@@ -105,8 +105,11 @@ class Target:
         except PatchError as error:
             str(error)  # A message that cannot be made is a fault, too.
         try:
-            ordinary, tree = normalise(text, self.read).data, Tree(self.objects, self.old)
-            check_changes(tree, apply_patch(tree, parse_patch(ordinary)))
+            made = normalise(text, self.read, options)
+            if not made.steps:
+                assert made.data == text
+            tree = Tree(self.objects, self.old)
+            check_changes(tree, apply_patch(tree, parse_patch(made.data, options), options))
         except PatchError as error:
             str(error)
         try:
@@ -117,6 +120,12 @@ class Target:
             self.objects.forget()
         took_s = time.process_time() - begin
         assert took_s < ALLOWED_S * (1 + len(data) / 1024), f"{took_s:.1f} s for {len(data)} bytes"
+
+
+def read_file(tree: Tree, path: bytes) -> bytes | None:
+    """Return the content of a path; None where there is no file."""
+    entry = tree.entry(path)
+    return None if entry is None or entry.mode == MODE_GITLINK else tree.objects.read_blob(entry.oid)
 
 
 def check_changes(tree: Tree, changes: tuple[FileChange, ...]) -> None:

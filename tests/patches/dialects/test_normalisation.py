@@ -12,6 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from patches.dialects.model import AmbiguousPatch
 from patches.dialects.normalisation import needs_normalising, normalise
@@ -202,6 +204,18 @@ def test_two_damages_give_the_same_tree_or_are_refused(bench: Bench, outer: str)
     assert any(accepted)
 
 
+# Each example starts git a dozen times.
+@settings(
+    max_examples=settings.default.max_examples // 10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 2**32), inner=st.sampled_from(sorted(DAMAGES)), outer=st.sampled_from(OUTER))
+def test_no_damage_and_no_two_of_them_give_another_tree(
+    bench: Bench, seed: int, inner: str, outer: str
+) -> None:
+    _outcome(bench, seed, *dict.fromkeys((inner, outer)))
+
+
 def test_a_patch_that_fits_comes_out_as_the_same_bytes(bench: Bench) -> None:
     for seed in range(12):
         old, new = _pair(seed)
@@ -234,8 +248,8 @@ def test_each_file_keeps_its_own_line_endings() -> None:
     files = {b"dos": b"a\r\nb\r\nc\r\n", b"unix": b"a\nb\nc\n"}
     hunk = b"@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"
     patch = b"".join(b"--- a/%s\n+++ b/%s\n%s" % (name, name, hunk) for name in files)
-    for given in (patch, patch.replace(b"\n", b"\r\n")):
-        made = _normalise(given, files)
+    for text in (patch, patch.replace(b"\n", b"\r\n")):
+        made = _normalise(text, files)
         assert b"-b\r\n+B\r\n" in made.data
         assert b"-b\n+B\n" in made.data
         assert "line endings" in made.steps
