@@ -206,10 +206,14 @@ def test_two_damages_give_the_same_tree_or_are_refused(bench: Bench, outer: str)
 
 # Each example starts git a dozen times.
 @settings(
-    max_examples=settings.default.max_examples // 10,
+    max_examples=settings().max_examples // 10,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(seed=st.integers(0, 2**32), inner=st.sampled_from(sorted(DAMAGES)), outer=st.sampled_from(OUTER))
+@given(
+    seed=st.integers(0, 2**32),
+    inner=st.sampled_from([*INNER, "context tabbed"]),
+    outer=st.sampled_from(OUTER),
+)
 def test_no_damage_and_no_two_of_them_give_another_tree(
     bench: Bench, seed: int, inner: str, outer: str
 ) -> None:
