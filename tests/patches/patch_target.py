@@ -122,12 +122,6 @@ class Target:
         assert took_s < ALLOWED_S * (1 + len(data) / 1024), f"{took_s:.1f} s for {len(data)} bytes"
 
 
-def read_file(tree: Tree, path: bytes) -> bytes | None:
-    """Return the content of a path; None where there is no file."""
-    entry = tree.entry(path)
-    return None if entry is None or entry.mode == MODE_GITLINK else tree.objects.read_blob(entry.oid)
-
-
 def check_changes(tree: Tree, changes: tuple[FileChange, ...]) -> None:
     """Hold that nothing in the tree leads outside, in words of our own."""
     tree.write()
