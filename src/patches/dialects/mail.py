@@ -6,8 +6,6 @@ import base64
 import binascii
 import quopri
 import re
-from email.parser import BytesParser
-from email.policy import compat32
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -68,6 +66,10 @@ def parse_mail(data: bytes, *, alone: bool = False) -> Message:
 
     See: ``git-mailinfo(1)``.
     """
+    # Here: most patches are no mail, and the package takes longer to load than they do to apply.
+    from email.parser import BytesParser
+    from email.policy import compat32
+
     mail = BytesParser(policy=compat32).parsebytes(data)
     charset = _charset(mail)
     text, diff, whole = b"", b"", b""

@@ -19,6 +19,7 @@ from patches.dialects.model import AmbiguousPatch
 from patches.dialects.normalisation import needs_normalising, normalise
 from patches.errors import PatchError
 from patches.options import ApplyOptions, PathRule
+from patches.parse import parse_patch
 
 if TYPE_CHECKING:
     from patch_lab import Bench
