@@ -59,7 +59,7 @@ bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this r
 	@$(PY) bench/history.py $(or $(ARGS),.)
 	@$(PY) bench/recorded.py $(or $(ARGS),.)
 	@$(PY) bench/large_patches.py
-	@$(PY) bench/corpus.py
+	@$(PY) bench/golden.py
 	@$(PY) bench/apply_cost.py
 	@$(PY) bench/apply_memory.py
 	@$(PY) bench/gates.py

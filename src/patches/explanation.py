@@ -14,13 +14,14 @@ from difflib import SequenceMatcher
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from patches.lines import split_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from patches.model import Hunk
 
 _WORD = re.compile(rb"\w+")
-_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 _KEY_BYTES = 512  # Longer lines are compared as they are: one can be as long as a file.
 _WINDOW_LINES = 100_000  # Looked at around the place that the hunk names.
 _VOTES = 50_000
@@ -84,11 +85,6 @@ def explain_hunk(content: bytes, hunk: Hunk) -> Explanation:
     if nearest is not None and not (nearest.missing or nearest.extra):
         obstacle = _obstacle(hunk, nearest.line)
     return Explanation(line, want, got, nearest, _find_result(content, hunk), obstacle)
-
-
-def split_lines(content: bytes) -> list[bytes]:
-    """Return the lines with their newline; no other byte ends a line."""
-    return _LINE.findall(content)
 
 
 def _first_difference(

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from patches.explanation import split_lines
+from patches.lines import split_lines
 from patches.model import Hunk
 from patches.options import ApplyOptions
 from patches.whitespace import WhitespaceRule, find_errors, is_blank, mend_line

@@ -7,7 +7,7 @@ from itertools import compress
 from typing import TypeAlias
 
 from patches.errors import PatchSyntaxError
-from patches.explanation import split_lines
+from patches.lines import split_lines
 from patches.model import Hunk
 
 _PLUS, _MINUS, _BACKSLASH = b"+-\\"

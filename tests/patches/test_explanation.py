@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patches.errors import HunkMismatch
-from patches.explanation import Explanation, describe, explain_hunk, split_lines
+from patches.explanation import Explanation, describe, explain_hunk
+from patches.lines import split_lines
 from patches.locate import apply_hunks
 from patches.model import Hunk
 

@@ -15,12 +15,12 @@ from patches.dialects.gitdiff import (
     end_as_file,
     exact,
     render_files,
-    split_lines,
     without_end,
 )
 from patches.dialects.model import AmbiguousPatch, Reader
 from patches.dialects.rendering import Edit
 from patches.errors import MissingFile, OverlappingParts, PatchError, PatchSyntaxError, UnsafePath, show_path
+from patches.lines import split_lines
 
 _SEARCH = re.compile(rb"(<{5,9}|-{5,9}) SEARCH>?(?::(?:start_line:)?(\d+))?\s*$")
 _DIVIDER = re.compile(rb"={5,9}\s*$")

@@ -18,7 +18,6 @@ from patches.dialects.gitdiff import (
     end_as_file,
     exact,
     render_files,
-    split_lines,
     without_end,
 )
 from patches.dialects.model import AmbiguousPatch, Reader
@@ -31,6 +30,7 @@ from patches.errors import (
     UnsafePath,
     show_path,
 )
+from patches.lines import split_lines
 
 _BEGIN = re.compile(rb"^[ \t]*\*\*\* Begin Patch[ \t]*\r?\n", re.MULTILINE)
 _END = re.compile(rb"^[ \t]*\*\*\* End Patch[ \t]*\r?$", re.MULTILINE)

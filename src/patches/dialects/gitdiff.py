@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from patches.dialects.rendering import Edit, render_hunks
 from patches.errors import PatchError
+from patches.lines import split_lines
 
 _MOST_PLACES = 8
 _ESCAPED = {
@@ -37,13 +38,6 @@ class FileEdit(Struct, frozen=True):
     content: bytes = b""
     """Before the change."""
     edits: tuple[Edit, ...] = ()
-
-
-def split_lines(content: bytes) -> list[bytes]:
-    """Return the lines with their newlines."""
-    lines = [line + b"\n" for line in content.split(b"\n")]
-    lines[-1] = lines[-1][:-1]
-    return lines if lines[-1] else lines[:-1]
 
 
 def render_files(files: Iterable[FileEdit], strip: int = 1) -> bytes:

@@ -16,7 +16,7 @@ from patches.dialects.rendering import Edit, render_hunks
 from patches.dialects.targets import Target, find_target, names_are_bare
 from patches.dialects.trial import State, try_patch
 from patches.errors import EmptyPatch, PatchError, PatchSyntaxError, show_path
-from patches.explanation import split_lines
+from patches.lines import split_lines
 from patches.selection import is_selected
 
 if TYPE_CHECKING:

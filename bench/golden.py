@@ -1,6 +1,6 @@
 """The golden patches through `ledger apply` and through its peers, each in a work tree of its own.
 
-    python bench/corpus.py [--only ORIGIN] [--verbose]
+    python bench/golden.py [--only ORIGIN] [--verbose]
 
 For every patch of ``tests/golden/patches`` (less those on submodules, which most peers have no notion of)
 each contender gets a fresh repository with the tree that the patch is for, checked out, and the flags of
