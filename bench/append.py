@@ -37,7 +37,8 @@ from sample_events import STAMP, fill, insert, open_sqlite, sample_event
 
 from ledger.events import Event
 from ledger.frames import Frame
-from ledger.store.local import LocalStore, Stamped
+from ledger.store.local import LocalStore
+from ledger.store.writer import Stamped
 
 RAW_LIMIT, RAW_TARGET = 0.70, 0.80
 SQLITE_LIMIT, SQLITE_TARGET = 1.0, 1.2

@@ -114,12 +114,12 @@ class GitHeader:
         self.extension = extension
 
     def _read_index(self, text: bytes, at_line: int) -> None:
-        old, dots, rest = text.partition(b"..")
+        old, dots, rest = text.rstrip(b"\r").partition(b"..")
         new, _, mode = rest.partition(b" ")
         if not dots or len(old) > 40 or len(new) > 40:
             return
         self.old_oid = old
-        self.new_oid = new.rstrip(b"\r")
+        self.new_oid = new
         if mode:
             self._read_old_mode(mode, at_line)
 

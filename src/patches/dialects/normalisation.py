@@ -32,6 +32,7 @@ from patches.options import DEFAULTS, ApplyOptions
 Step: TypeAlias = tuple[str, Callable[[bytes], bytes | None]]
 """Its name in ``Normalised.steps``, and the text after it; None where there is nothing to do."""
 
+_END_LOST = "final newline"
 CERTAIN: tuple[Step, ...] = (
     ("utf-16le", read_utf16le),
     ("utf-16be", read_utf16be),
@@ -40,12 +41,11 @@ CERTAIN: tuple[Step, ...] = (
     ("colours", drop_colours),
     ("quoted mail", unquote_mail),
     ("indentation", dedent),
+    (_END_LOST, end_last_line),
 )
 """Done wherever they find something: no patch looks like that by itself."""
 
-_END_LOST = "final newline"
 POSSIBLE: tuple[Step, ...] = (
-    (_END_LOST, end_last_line),
     ("fences", open_fences),
     ("html", unescape_html),
 )

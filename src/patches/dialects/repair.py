@@ -17,6 +17,7 @@ from patches.dialects.targets import Target, find_target, names_are_bare
 from patches.dialects.trial import State, try_patch
 from patches.errors import EmptyPatch, PatchError, PatchSyntaxError, show_path
 from patches.lines import split_lines
+from patches.names import is_dev_null
 from patches.selection import is_selected
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def _repaired(
     section: Section, read: Reader, options: ApplyOptions, *, bare_names: bool
 ) -> tuple[bytes, list[str]]:
     refusal = _refusal(section, read, options)
+    if refusal is None and _is_returned_addition(section):
+        return section.raw.replace(b"\r\n", b"\n"), ["crlf"]
     if refusal is None and not bare_names:
         return section.raw, []
     target = find_target(section.header, read, options, bare_names=bare_names) if section.hunks else None
@@ -93,6 +96,14 @@ def _repaired(
     if not edits:
         raise PatchSyntaxError(section.hunks[0].at_line, "the hunks change nothing in this file")
     return target.header + render_hunks(old, edits), steps
+
+
+def _is_returned_addition(section: Section) -> bool:
+    """Tell whether a new file's header lines end in CR LF, as Git writes none: its content got them too."""
+    return section.raw[: section.raw.find(b"\n")].endswith(b"\r") and any(
+        line.startswith(b"new file mode") or is_dev_null(line.removeprefix(b"--- "))
+        for line in section.header
+    )
 
 
 def _refusal(section: Section, read: Reader, options: ApplyOptions) -> PatchError | None:

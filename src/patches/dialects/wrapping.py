@@ -72,7 +72,8 @@ def open_fences(data: bytes) -> bytes | None:
         at_line = data.count(b"\n", 0, opened[1])
         raise PatchSyntaxError(at_line, "the fence that opens here closes within the diff's last line")
     joined = b"".join(inside)
-    return joined if joined and joined != data else None
+    # A diff may have got its carriage returns before it was fenced.
+    return strip_returns(joined) or joined if joined and joined != data else None
 
 
 def unescape_html(data: bytes) -> bytes | None:

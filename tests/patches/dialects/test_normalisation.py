@@ -287,7 +287,9 @@ def test_an_empty_context_line_without_its_space_may_stand_before_a_marker() -> 
 def test_a_marker_that_lost_its_newline_still_counts() -> None:
     patch = b"--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n\\ No newline at end of file"
     assert needs_normalising(patch)
-    assert _normalise(patch, {b"f": b"a\n"}).data.startswith(patch)
+    made = _normalise(patch, {b"f": b"a\n"})
+    assert made.steps == ("final newline",)
+    assert made.data == patch + b"\n"
     (hunk,) = parse_patch(patch).files[0].hunks
     assert hunk.new == b"b"
 
@@ -394,6 +396,13 @@ def test_a_text_of_cr_lf_throughout_adds_files_of_lf(bench: Bench) -> None:
     made = _normalise(patch, {})
     assert made.steps == ("crlf",)
     assert bench.apply(bench.tree({}), made.data).tree == wanted
+
+
+def test_a_diff_of_cr_lf_in_a_fence_is_read_as_one_of_lf(bench: Bench) -> None:
+    base, wanted = bench.tree({b"f": b"a\nb"}), bench.tree({b"f": b"a\nc"})
+    diff = bench.diff(base, wanted).replace(b"\n", b"\r\n")
+    made = normalise(b"```diff\n" + diff + b"```\n", {b"f": b"a\nb"}.get)
+    assert bench.apply(base, made.data).tree == wanted
 
 
 def test_colours_of_a_terminal_are_taken_off_and_those_of_a_file_are_not(bench: Bench) -> None:
