@@ -11,6 +11,7 @@ _ESCAPED = {
     b'"': b'"', b"\\": b"\\",
 }  # fmt: skip
 _SEPARATOR = re.compile(rb"[ \t]")
+_LETTERS = {code[0]: letter for letter, code in _ESCAPED.items()}
 _SLASHES = re.compile(rb"//+")
 _TIMESTAMP = re.compile(rb"(?:\t| +)(?:\d\d)?\d\d-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?: [-+]\d\d:?\d\d)?\r?$")
 _EPOCH = re.compile(
@@ -38,6 +39,26 @@ def unquote_name(text: bytes) -> tuple[bytes, bytes] | None:
 def _unescape(match: re.Match[bytes]) -> bytes:
     code = match[1]
     return _ESCAPED.get(code) or bytes((int(code, 8),))
+
+
+def quote_path(path: bytes, *, high_bytes: bool = True) -> bytes:
+    """Return ``path``, in quotes where it needs them.
+
+    Args:
+        path: as it is.
+        high_bytes: bytes above 127 are unusual too (``core.quotePath``).
+    """
+    limit = 127 if high_bytes else 256
+    if not any(code < 32 or code in b'"\\\x7f' or code >= limit for code in path):
+        return path
+    return b'"%s"' % b"".join(_quote_byte(code, limit) for code in path)
+
+
+def _quote_byte(code: int, limit: int) -> bytes:
+    letter = _LETTERS.get(code)
+    if letter is not None:
+        return b"\\" + letter
+    return b"\\%03o" % code if code < 32 or code == 127 or code >= limit else bytes((code,))
 
 
 def _strip(name: bytes, components: int) -> bytes | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from patches.dialects.gitdiff import quoted
 from patches.dialects.omissions import LeftOut
+from patches.names import quote_path
 
 _HEAD = re.compile(
     rb"^=== (added|removed|renamed|modified) (file|directory|symlink) '([^\r\n]*)'"
@@ -51,7 +51,7 @@ def _section(head: re.Match[bytes], body: bytes, strip: int) -> bytes:
             f"the patch does not say how this {kind.decode()} changed",
             "make it with brz diff --format=git",
         )
-    before, after = quoted(b"a/" * strip, old), quoted(b"b/" * strip, new)
+    before, after = quote_path(b"a/" * strip + old), quote_path(b"b/" * strip + new)
     lines = [b"diff --git %s %s\n" % (before, after)]
     if done == b"added":
         lines.append(b"new file mode 100644\n")
@@ -64,7 +64,9 @@ def _section(head: re.Match[bytes], body: bytes, strip: int) -> bytes:
         lines += [b"old mode %s\nnew mode %s\n" % mode for mode in [_EXECUTABLE.get(head[4])] if mode]
         if old != new:
             moved = b"a/" * max(strip - 1, 0)
-            lines.append(b"rename from %s\nrename to %s\n" % (quoted(moved, old), quoted(moved, new)))
+            lines.append(
+                b"rename from %s\nrename to %s\n" % (quote_path(moved + old), quote_path(moved + new))
+            )
     names = _NAMES.match(body)
     if names is not None:
         return b"".join(lines) + b"--- %s\n+++ %s\n" % (before, after) + body[names.end() :]

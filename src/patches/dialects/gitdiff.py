@@ -11,19 +11,9 @@ from msgspec import Struct
 from patches.dialects.rendering import Edit, render_hunks
 from patches.errors import PatchError
 from patches.lines import split_lines
+from patches.names import quote_path
 
 _MOST_PLACES = 8
-_ESCAPED = {
-    7: b"\\a",
-    8: b"\\b",
-    9: b"\\t",
-    10: b"\\n",
-    11: b"\\v",
-    12: b"\\f",
-    13: b"\\r",
-    34: b'\\"',
-    92: b"\\\\",
-}
 
 
 class UnplacedText(PatchError):
@@ -53,7 +43,7 @@ def _deletes_lines(file: FileEdit) -> bool:
 
 def _render_file(file: FileEdit, strip: int) -> bytes:
     old, new = file.old if file.old is not None else file.new, file.new if file.new is not None else file.old
-    before, after = quoted(b"a/" * strip, old or b""), quoted(b"b/" * strip, new or b"")
+    before, after = quote_path(b"a/" * strip + (old or b"")), quote_path(b"b/" * strip + (new or b""))
     head = b"diff --git %s %s\n" % (before, after)
     if file.old is None:
         head, before = head + b"new file mode 100644\n", b"/dev/null"
@@ -62,7 +52,10 @@ def _render_file(file: FileEdit, strip: int) -> bytes:
         head, after = b"" if _deletes_lines(file) else head + b"deleted file mode 100644\n", b"/dev/null"
     elif file.old != file.new:
         moved = b"a/" * max(strip - 1, 0)
-        head += b"rename from %s\nrename to %s\n" % (quoted(moved, file.old), quoted(moved, file.new))
+        head += b"rename from %s\nrename to %s\n" % (
+            quote_path(moved + file.old),
+            quote_path(moved + file.new),
+        )
     hunks = render_hunks(split_lines(file.content), file.edits)
     # Git writes neither names nor hunks where no line changes.
     return head + (b"--- %s\n+++ %s\n%s" % (before, after, hunks) if hunks else b"")
@@ -150,11 +143,3 @@ def end_as_file(lines: Sequence[bytes], edits: Sequence[Edit]) -> tuple[Edit, ..
                 new[-1] = new[-1].removesuffix(b"\n").removesuffix(b"\r")
         done.append(Edit(start, edit.stop, tuple(new)))
     return tuple(done)
-
-
-def quoted(prefix: bytes, path: bytes) -> bytes:
-    """Return a name as ``core.quotePath`` has it in a patch."""
-    if all(32 <= b < 127 and b not in b'"\\' for b in path):
-        return prefix + path
-    escaped = b"".join(_ESCAPED.get(b) or (bytes([b]) if 32 <= b < 127 else b"\\%03o" % b) for b in path)
-    return b'"' + prefix + escaped + b'"'

@@ -9,12 +9,11 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from patches.dialects.gitdiff import quoted
 from patches.dialects.model import AmbiguousPatch, Normalised, Reader
 from patches.dialects.omissions import LeftOut
 from patches.dialects.trial import try_patch
 from patches.errors import PatchError, show_path
-from patches.names import is_dev_null
+from patches.names import is_dev_null, quote_path
 from patches.options import ApplyOptions
 
 _HEAD = re.compile(rb"^Index: ([^\r\n]+)\r?\n={60,}\r?\n", re.MULTILINE)
@@ -177,7 +176,7 @@ def _written(section: _Section, level: int | None) -> bytes:
     old, new = names[1], names[3]
     if level is not None:
         name = _stripped(section.name, level)
-        old, new = quoted(b"a/", name), quoted(b"b/", name)
+        old, new = quote_path(b"a/" + name), quote_path(b"b/" + name)
     old = b"/dev/null" if section.adds else old
     new = b"/dev/null" if section.deletes else new
     lines = b"--- " + old + names[2] + b"+++ " + new + names[4]

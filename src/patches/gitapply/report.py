@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from patches.gitapply.parts import Part
-from patches.gitapply.quoting import quote_path
+from patches.names import quote_path
 
 _WIDTH = 70
 """Columns for a name and its graph, whatever the terminal is."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from patches.gitapply.parts import Part
-from patches.gitapply.quoting import quote_path
+from patches.names import quote_path
 
 SILENT, NORMAL, VERBOSE = -1, 0, 1
 _SHOWN_WHITESPACE_ERRORS = 5
