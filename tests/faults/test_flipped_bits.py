@@ -40,6 +40,8 @@ class Closed:
 
     def __init__(self, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("ledger.store.writer.SEGMENT_SIZE_BYTES", 2500)
+        # Sealed segments have a closed ledger of their own below.
+        monkeypatch.setattr("ledger.store.local.LocalStore.seal_closed", lambda _: [])
         base = {b"a.txt": File(b"one\n"), b"b.txt": File(b"two\n")}
         book = Book(scratch / "repo", base)
         trees = [book.write_tree(base | {b"a.txt": File(b"one\n" * n)}) for n in range(1, 4)]

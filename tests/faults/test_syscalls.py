@@ -17,7 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plays import PLAYS, Play
-from tracer import FULL, SUPPORTED, WRITES, Call, Fault, place_of, trace
+from tracer import FULL, SUPPORTED, WRITES, Call, Fault, Traced, place_of, trace
 
 pytestmark = [
     pytest.mark.campaign,
@@ -26,6 +26,7 @@ pytestmark = [
 ]
 
 SHORT, LONG = 12, 1_000_000
+TRIES = 4  # Git looks at a file once more where it is as old as the index: not every call is there each time.
 
 
 @pytest.fixture(params=PLAYS)
@@ -75,12 +76,23 @@ def sample(faults: Sequence[Fault], size: int, seed: str) -> list[Fault]:
     return chosen[:size]
 
 
+def settled(play: Play) -> Traced:
+    """Return a run without a fault that makes the calls of the run before it."""
+    calls: list[tuple[str, str]] = []
+    for _ in range(TRIES):
+        play.again()
+        clean = trace(play.command, play.root, observe=play.read)
+        before, calls = calls, [(call.name, place_of(call)) for call in clean.calls]
+        if calls == before:
+            break
+    return clean
+
+
 def test_every_system_call_fails_in_every_way(
     play: Play, rounds: Callable[[int, int], int], request: pytest.FixtureRequest
 ) -> None:
     """No acknowledged event is lost or doubled, no patch half applied, nothing unreported, nothing seen vanishes."""
-    play.again()
-    clean = trace(play.command, play.root, observe=play.read)
+    clean = settled(play)
     assert clean.status == 0, clean.err
     play.check(clean)
     faults = list(list_faults(clean.calls))
@@ -90,8 +102,11 @@ def test_every_system_call_fails_in_every_way(
     for number, fault in enumerate(wanted):
         if number % 100 == 99:
             print(f"{number + 1} of {len(wanted)}, {len(failures)} failures", flush=True)
-        play.again()
-        traced = trace(play.command, play.root, fault, play.read)
+        for _ in range(TRIES):
+            play.again()
+            traced = trace(play.command, play.root, fault, play.read)
+            if traced.struck:
+                break
         missed += not traced.struck
         try:
             play.check(traced)

@@ -95,6 +95,8 @@ def _repaired(
         raise PatchSyntaxError(section.hunks[0].at_line, "a deleted file still has content")
     if not edits:
         raise PatchSyntaxError(section.hunks[0].at_line, "the hunks change nothing in this file")
+    if refusal is not None and not steps:
+        raise refusal  # Lines, numbers and names were right: what was wrong is not for a repair to decide.
     return target.header + render_hunks(old, edits), steps
 
 
