@@ -79,13 +79,25 @@ def sample(faults: Sequence[Fault], size: int, seed: str) -> list[Fault]:
 def settled(play: Play) -> Traced:
     """Return a run without a fault that makes the calls of the run before it."""
     calls: list[tuple[str, str]] = []
-    for _ in range(TRIES):
+    left = TRIES
+    while True:
         play.again()
         clean = trace(play.command, play.root, observe=play.read)
         before, calls = calls, [(call.name, place_of(call)) for call in clean.calls]
-        if calls == before:
-            break
-    return clean
+        left -= 1
+        if calls == before or not left:
+            return clean
+
+
+def strike(play: Play, fault: Fault) -> Traced:
+    """Return a run in which the fault struck, or the last of several where it never did."""
+    left = TRIES
+    while True:
+        play.again()
+        traced = trace(play.command, play.root, fault, play.read)
+        left -= 1
+        if traced.struck or not left:
+            return traced
 
 
 def test_every_system_call_fails_in_every_way(
@@ -102,11 +114,7 @@ def test_every_system_call_fails_in_every_way(
     for number, fault in enumerate(wanted):
         if number % 100 == 99:
             print(f"{number + 1} of {len(wanted)}, {len(failures)} failures", flush=True)
-        for _ in range(TRIES):
-            play.again()
-            traced = trace(play.command, play.root, fault, play.read)
-            if traced.struck:
-                break
+        traced = strike(play, fault)
         missed += not traced.struck
         try:
             play.check(traced)
