@@ -57,6 +57,8 @@ def repair(data: bytes, read: Reader, options: ApplyOptions) -> Normalised:
         states.update(try_patch(piece, read_now, options) if piece else {})
         pieces.append(piece)
         steps.update(dict.fromkeys(done))
+    if not steps:
+        raise PatchSyntaxError(1, "there is nothing to repair in it, and it does not fit")
     return Normalised(b"".join(pieces), tuple(steps))
 
 
