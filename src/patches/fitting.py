@@ -88,12 +88,13 @@ class _Lines:
         self.mended = 0
         mends = options.whitespace == "fix"
         for mark in hunk.marks:
+            # A line of no bytes that has no newline either is none of the sides' lines.
             if mark != _ADDED:
-                self.old.append(next(olds))
+                self.old.append(next(olds, b""))
             if mark == _CONTEXT:
-                self._append(next(news), len(self.old) - 1)
+                self._append(next(news, b""), len(self.old) - 1)
             elif mark == _ADDED:
-                line = next(news)
+                line = next(news, b"")
                 if adds:
                     mended = (
                         mend_line(line, rule) if mends and (mends_all or find_errors(line, rule)) else line
@@ -339,7 +340,7 @@ def blank_lines_at_end(hunk: Hunk) -> tuple[int, int]:
     count = first = 0
     news = iter(split_lines(hunk.new))
     for at_line, mark in enumerate(hunk.marks, hunk.at_line + 1):
-        blank = mark in (_CONTEXT, _ADDED) and is_blank(next(news))
+        blank = mark in (_CONTEXT, _ADDED) and is_blank(next(news, b""))
         if blank and mark == _ADDED:
             first = first if count else at_line
             count += 1

@@ -114,9 +114,9 @@ def new_lines(hunk: Hunk) -> Iterator[tuple[int, int, bytes]]:
     at_line = hunk.at_line
     for mark in hunk.marks:
         at_line += 1
-        line = b"\n" if mark == _PLUS else next(olds)
+        line = b"\n" if mark == _PLUS else next(olds, b"")
         if mark != _MINUS:
-            line = next(news)
+            line = next(news, b"")
             yield at_line, mark, line
         at_line += not line.endswith(b"\n")  # The marker of a missing newline has a line of its own.
 

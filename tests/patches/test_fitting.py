@@ -212,3 +212,11 @@ def test_lines_of_a_postimage_have_their_line_in_the_patch() -> None:
     text = b"@@ -1,2 +1,2 @@\n a\n-b\n\\ No newline at end of file\n+c\n\\ No newline at end of file\n"
     (hunk,) = parse_patch(HEAD + text).files[0].hunks
     assert list(new_lines(hunk)) == [(5, ord(" "), b"a\n"), (8, ord("+"), b"c")]
+
+
+@pytest.mark.parametrize("context", [None, 0])
+def test_a_line_of_nothing_without_newline_is_no_line(bench: Bench, context: int | None) -> None:
+    """Its hunk is nowhere in a file that has lines, and that is said rather than a crash."""
+    patch = b"--- a/f\n+++ b/f\n@@ -11 +0,0 @@\n-\n\\ No newline at end of file\n"
+    with pytest.raises(PatchError):
+        bench.apply(bench.tree({b"f": b"one\n"}), patch, options=ApplyOptions(context=context))
