@@ -74,7 +74,7 @@ git-suite: $(VENV)/.all ## Git's own test scripts for `git apply` on this engine
 	@$(PY) tools/git_suite.py $(ARGS)
 
 test-newest-duckdb: $(NEWEST)/.stamp ## What reads or writes through DuckDB, on the newest one
-	@$(NEWEST)/bin/python tools/newest_duckdb.py $(ARGS)
+	@$(NEWEST)/bin/python tools/newest_duckdb.py -n auto $(ARGS)
 
 pins: $(VENV)/.core ## Resolve constraints.txt anew, for every supported Python found here
 	@$(PY) tools/pin.py
@@ -105,6 +105,6 @@ $(VENV)/.all: $(INPUTS) | $(VENV)/bin/python
 # --no-deps: the one requirement that this environment breaks on purpose is the pinned DuckDB.
 $(NEWEST)/.stamp: $(INPUTS) | $(NEWEST)/bin/python
 	@echo "installing all but the ml extra, and the newest DuckDB, into $(NEWEST)"
-	@$(NEWEST)/bin/python -m pip install $(PIP_FLAGS) -e '.[postgres,web]' httpx hypothesis pytest pytest-timeout
+	@$(NEWEST)/bin/python -m pip install $(PIP_FLAGS) -e '.[postgres,web]' httpx hypothesis pytest pytest-timeout pytest-xdist
 	@$(NEWEST)/bin/python -m pip install -qq --no-input --no-deps --upgrade 'duckdb>=2'
 	@touch $@

@@ -217,9 +217,12 @@ class _Image:
                 sides.drop_first()
                 expected -= 1
                 kept_leading -= 1
-            if kept_trailing > kept_leading:
+            # Of a hunk of context alone every line leads and trails: its last may be its first, and gone.
+            if kept_trailing > kept_leading and sides.old:
                 sides.drop_last()
                 kept_trailing -= 1
+            if not sides.old and not sides.new:
+                return None
         at, old = places[0]
         if old is not sides.old:
             ends = line_end(sides.old), line_end(old)

@@ -299,6 +299,7 @@ PLAYS: Mapping[str, Callable[[Path], Play]] = {
     "recover": lambda place: StorePlay(place, torn=True),
     "apply": lambda place: CommandPlay(place, "apply", open_run=True),
     "apply-first": lambda place: CommandPlay(place, "apply", open_run=False),
+    "series": lambda place: CommandPlay(place, "series", open_run=True),
     "record": lambda place: CommandPlay(place, "record", open_run=True),
     "undo": lambda place: CommandPlay(place, "undo", open_run=True),
     "archive": lambda place: KeepingPlay(place, prepare_archive),

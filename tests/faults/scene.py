@@ -20,6 +20,7 @@ from book import Book, File, damage  # pyright: ignore[reportMissingImports] - i
 from ledger.api import Ledger
 from ledger.errors import NoLedger, NoRun
 from ledger.events import PatchRolledBack
+from ledger.operations.offering import offers_in
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 
 LINES = b"".join(b"line %d\n" % number for number in range(30))
@@ -70,7 +71,7 @@ class Scene:
     """A repository with dirt of every kind, and one command to be killed in it.
 
     Args:
-        command: ``apply``, ``record`` or ``undo``.
+        command: ``apply``, ``series`` (two patches, all or nothing), ``record`` or ``undo``.
         open_run: a run is open, with one patch applied; else there is no ledger at all.
     """
 
@@ -87,6 +88,11 @@ class Scene:
         edit = {path: file for path, file in EDIT.items() if not (open_run and path == b"run.sh")}
         after = self.book.write_tree(_edited(files, edit))
         self.patch.write_bytes(self.book.diff(self.book.write_tree(files), after))
+        # Each path is in one half, so that it has its old content or its new one between them, too.
+        half = self.book.write_tree(_edited(files, dict(list(edit.items())[::2])))
+        self.halves = [tmp_path / "first.diff", tmp_path / "second.diff"]
+        self.halves[0].write_bytes(self.book.diff(self.book.write_tree(files), half))
+        self.halves[1].write_bytes(self.book.diff(half, after))
         if command == "undo":
             with Ledger.open(self.place) as ledger:
                 ledger.apply(self.patch.read_bytes())
@@ -95,6 +101,7 @@ class Scene:
         self.book.git("add", "staged")
         self.arguments = {
             "apply": ["apply", str(self.patch)],
+            "series": ["apply", "--atomic", *map(str, self.halves)],
             "record": ["record", "-m", "by hand"],
             "undo": ["undo"],
         }[command]
@@ -172,6 +179,8 @@ class Scene:
     def _do_again(self, ledger: Ledger) -> None:
         if self.command == "apply":
             ledger.apply(self.patch.read_bytes())
+        elif self.command == "series":
+            ledger.apply_all([offer for half in self.halves for offer in offers_in(half.read_bytes())])
         elif self.command == "record":
             ledger.record()
         else:

@@ -220,3 +220,11 @@ def test_a_line_of_nothing_without_newline_is_no_line(bench: Bench, context: int
     patch = b"--- a/f\n+++ b/f\n@@ -11 +0,0 @@\n-\n\\ No newline at end of file\n"
     with pytest.raises(PatchError):
         bench.apply(bench.tree({b"f": b"one\n"}), patch, options=ApplyOptions(context=context))
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_hunk_of_context_alone_that_is_nowhere_is_refused(bench: Bench, lines: int) -> None:
+    """However little of it has to match."""
+    patch = b"--- a/f\n+++ b/f\n@@ -5,%d +5,%d @@\n" % (lines, lines) + b" nowhere\n" * lines
+    with pytest.raises(PatchError):
+        bench.apply(bench.tree({b"f": b"one\n"}), patch, options=ApplyOptions(context=0, recount=True))

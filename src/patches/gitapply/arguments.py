@@ -57,10 +57,6 @@ class Arguments(Struct, kw_only=True):
     ignore_whitespace: bool | None = None
     whitespace: Whitespace | None = None
 
-    def limits_whitespace_reports(self) -> bool:
-        """Tell whether only the first whitespace errors are shown."""
-        return self.whitespace != "error-all"
-
 
 def read_whitespace(text: str) -> Whitespace | None:
     """Return the action that ``--whitespace`` and ``apply.whitespace`` call ``text``; None for none."""
