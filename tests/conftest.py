@@ -205,8 +205,11 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--campaign``: the long settings of every campaign."""
+    """Adds ``--campaign``, the long settings of every campaign, and ``--write-tutorial``."""
     parser.addoption("--campaign", action="store_true", help="run the campaigns at their long settings")
+    parser.addoption(
+        "--write-tutorial", action="store_true", help="put what is printed now into the tutorial"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ import pytest
 import releases
 
 sys.path.insert(0, str(Path(__file__).parent))
+from transcripts import VARYING, rewrite, steady
 from walk_shell import Walk
 
 pytestmark = pytest.mark.needs("releases")
@@ -193,6 +194,30 @@ def finalize(walk: Walk) -> None:
 def run_listed(walk: Walk, name: str) -> None:
     for command in walk.listed(name):
         walk.step(f"{name}: {command}", *shlex.split(command)[1:])
+
+
+# ── the tutorial ─────────────────────────────────────────────────────────────────────────────────
+
+TUTORIAL = Path(__file__).resolve().parents[2] / "docs/tutorial.md"
+# How many tests there are, and what they cover, differs between interpreters and machines.
+MEASURED = (
+    *VARYING,
+    (r"\b\d+ (tests|statements)\b", r"N \1"),
+    (r"\bcombined \d+(\.\d+)?", "combined N"),
+    (r"\bwalk:\d+", "walk:V"),
+    (r" +", " "),
+    (r"─+", "─"),
+)
+
+
+def test_the_tutorial_shows_this_walk(walk: Walk, request: pytest.FixtureRequest) -> None:
+    """Every command of it was typed, in its order, and prints what is shown: `--write-tutorial` renews it."""
+    document = TUTORIAL.read_text("utf-8")
+    assert f"```toml\n{POLICY.strip()}\n```" in document
+    renewed = rewrite(document, walk.typed)
+    if request.config.getoption("--write-tutorial"):
+        TUTORIAL.write_text(renewed, "utf-8")
+    assert steady(renewed, MEASURED) == steady(document, MEASURED)
 
 
 # ── P1 to P3 ─────────────────────────────────────────────────────────────────────────────────────

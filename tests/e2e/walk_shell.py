@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,6 +14,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shell import LEDGER, Done, Shell
+from transcripts import run_in_order
 
 
 class Walk(Shell):
@@ -21,6 +24,7 @@ class Walk(Shell):
         super().__init__(root)
         self.environment = dict(environment)
         self.said: dict[str, Done] = {}
+        self.typed: list[tuple[str, str]] = []
         self.trees: dict[str, str] = {}
         self.index: dict[str, str] = {}
         self.versions: dict[str, int] = {}
@@ -36,13 +40,23 @@ class Walk(Shell):
 
     def step(self, name: str, *words: str | Path, code: int = 0) -> Done:
         """Take one step, keep what it said and the tree that Git then finds in index and work tree."""
-        done = self(*words)
-        assert done.code == code, f"{name}: exit code {done.code}\n{done.out}\n{done.err}"
+        done = self.type("ledger", *words, code=code)
         self.said[name] = done
         self.trees[name] = self.git_tree()
         self.index[name] = self.git("write-tree")
         self.versions[name] = len(self.events)
         return done
+
+    def type(self, *words: str | Path, code: int = 0) -> Done:
+        """Run a command as a person types it, and keep it for the tutorial with what the terminal shows."""
+        shown = [os.path.relpath(word, self.root) if isinstance(word, Path) else word for word in words]
+        program = LEDGER if shown[0] == "ledger" else shown[0]
+        said = run_in_order([program, *shown[1:]], cwd=self.root, environment=self.environment)
+        line = shlex.join(shown)
+        assert said.code == code, f"{line}: exit code {said.code}\n{said.both.decode()}"
+        ending = f"(exit code {code})\n" if code else ""
+        self.typed.append((line, said.both.decode("utf-8") + ending))
+        return Done(subprocess.CompletedProcess(words, said.code, said.out, said.err))
 
     def git(self, *words: str | Path, **env: str) -> str:
         done = subprocess.run(
@@ -65,8 +79,9 @@ class Walk(Shell):
     def diff(self, name: str, revisions: str, *paths: str) -> Path:
         """Write Git's diff between two revisions for some paths, and return the file."""
         target = self.root.parent / f"{name}.diff"
-        text = self.git("diff", "--binary", "--full-index", revisions, "--", *paths)
-        target.write_text(text + "\n", "utf-8")
+        words = ("diff", "--binary", "--full-index", revisions, "--", *paths)
+        target.write_text(self.git(*words) + "\n", "utf-8")
+        self.typed.append((f"git {shlex.join(words)} > ../{target.name}", ""))
         return target
 
     def edit(self, name: str, path: str, old: str, new: str) -> Path:
@@ -81,6 +96,7 @@ class Walk(Shell):
         done = subprocess.run(command, cwd=sides, env=self.environment, capture_output=True, check=False)
         patch = self.root.parent / f"{name}.diff"
         patch.write_bytes(done.stdout)
+        self.type("cat", patch)
         return patch
 
     def applied(self, tree: str, *names: str) -> str:
