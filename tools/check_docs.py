@@ -21,7 +21,7 @@ import click
 from ledger.cli.app import cli
 
 ROOT = Path(__file__).resolve().parent.parent
-FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})\s*([\w-]*)")
+FENCE = re.compile(r"^( {0,3})(`{3,}|~{3,})\s*([\w-]*)")
 LINK = re.compile(r"\[[^\]]*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)|^\[[^\]]+\]:\s*(\S+)")
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$")
 CODE_SPAN = re.compile(r"`[^`]*`")
@@ -49,16 +49,16 @@ class Problem(NamedTuple):
 
 
 def read_lines(path: Path) -> Iterator[Line]:
-    """Yield a document's lines; a fence itself belongs to no line."""
-    fence, block = "", None
+    """Yield a document's lines, those of a block less its indentation; a fence itself belongs to no line."""
+    indent, fence, block = "", "", None
     for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
         found = FENCE.match(text)
         if block is None and found:
-            fence, block = found[1], found[2]
-        elif block is not None and found and found[1].startswith(fence) and not found[2]:
+            indent, fence, block = found[1], found[2], found[3]
+        elif block is not None and found and found[2].startswith(fence) and not found[3]:
             block = None
         else:
-            yield Line(number, text, block)
+            yield Line(number, text if block is None else text.removeprefix(indent), block)
 
 
 def slug(heading: str) -> str:

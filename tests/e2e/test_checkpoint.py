@@ -135,6 +135,15 @@ def test_what_is_kept_in_git_is_pushed_by_name(keyed: Shell) -> None:
     assert keyed("verify", "--checkpoint", tag, "--public-key", "../audit.pem.pub").code == 0
 
 
+def test_a_directory_that_is_not_there_stops_all_of_it(keyed: Shell) -> None:
+    """No tag is left behind that says more than the file that was asked for."""
+    words = ("checkpoint", "--key", "../audit.pem", "--export", "git-tag", "--export", "../nowhere/kept")
+    refused = keyed(*words)
+    assert (refused.code, refused.out) == (8, "")
+    assert refused.err.endswith("/nowhere: no such directory to keep it in\n")
+    assert keyed("verify", "--json").out.count("refs/tags") == 0
+
+
 def test_reading_is_enough(keyed: Shell) -> None:
     """A checkpoint that is only printed changes nothing in the repository."""
     before = keyed.everything()

@@ -7,6 +7,7 @@ ledger each, and can push to one place. Neither HEAD nor a branch is ever moved.
 
 from __future__ import annotations
 
+import errno
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,8 +198,12 @@ def read_target(path: Path, ledger: str) -> list[Kept]:
 
     Raises:
         CheckpointInTheWay: It holds something else, or another ledger's checkpoint, or is no regular file.
+        NotADirectoryError: No directory is there to put it into. Nothing was written yet.
     """
     if not path.exists():
+        directory = path.resolve().parent
+        if not directory.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "no such directory to keep it in", str(directory))
         return []
     if not path.is_file():
         raise CheckpointInTheWay(str(path), "not a regular file")
