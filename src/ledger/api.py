@@ -289,12 +289,28 @@ class Ledger(LedgerReader):
         workspace = self._asking(PolicySet, "policy accept", profile=profile, reason=reason)
         return policy.accept(workspace, profile=profile, reason=reason)
 
-    def commit(self, message: str, *, candidate: bool = False) -> Committed:
-        """Commit the accepted state. See `committing.commit`."""
+    def commit(
+        self,
+        message: str = "",
+        *,
+        author: str = "",
+        date: str = "",
+        reuse: str = "",
+        reset_author: bool = False,
+        candidate: bool = False,
+    ) -> Committed:
+        """Commit the accepted state; ``reuse`` names an event, for its mail. See `committing.commit`."""
         from ledger.operations import committing
+        from ledger.operations.authorship import Authorship
 
-        workspace = self._asking(CommitSeen, "commit", message=message, candidate=candidate)
-        return committing.commit(workspace, message, candidate=candidate)
+        run, v = self.resolve(reuse) if reuse else ("", None)
+        asked = Authorship(message=message, author=author, date=date, reuse=v, reset_author=reset_author)
+        # A request that asks for none of it is what it was before there was any.
+        given = {k: w for k, w in msgspec.structs.asdict(asked).items() if w not in ("", None, False)}
+        workspace = self._asking(
+            CommitSeen, "commit", **{"message": message, **given, "candidate": candidate}
+        )
+        return committing.commit(workspace, asked, candidate=candidate, run=run)
 
     def rebase(
         self,

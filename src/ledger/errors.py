@@ -433,7 +433,7 @@ class GitFailed(LedgerError):
     """A `git` command that the ledger needs did not succeed. Nothing was recorded."""
 
     def __init__(self, command: str, exit_code: int, message: str) -> None:
-        self.command, self.exit_code = command, exit_code
+        self.command, self.exit_code, self.said = command, exit_code, message
         super().__init__(f"`{command}` exited with {exit_code}: {message}")
 
 

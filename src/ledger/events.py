@@ -166,11 +166,15 @@ class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):
 
 
 class CommitSeen(Event, frozen=True, kw_only=True, tag="commit.seen/1"):
-    """HEAD is at a commit whose tree is the state at version ``state_v`` of the run."""
+    """HEAD is at a commit whose tree is the state at version ``state_v`` of the run.
+
+    ``of`` is the version of the patch whose mail gave it its author, date or message.
+    """
 
     commit: str
     tree: str
     state_v: int
+    of: int | UnsetType = UNSET
 
 
 class PhaseEntered(Event, frozen=True, kw_only=True, tag="phase.entered/1"):

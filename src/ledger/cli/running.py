@@ -107,18 +107,43 @@ def list_(style: str) -> None:
 
 
 @click.command()
-@click.option("-m", "--message", required=True, help="The commit's message.")
+@click.option("-m", "--message", default="", help="The commit's message; a mail's patch brings its own.")
+@click.option("-C", "--reuse-message", "reuse", default="", metavar="EVENT", help="As EVENT's mail has it.")
+@click.option("--author", default="", metavar="'NAME <ADDRESS>'", help="Whose it is.")
+@click.option("--date", default="", metavar="DATE", help="When it was written, as Git reads dates.")
+@click.option("--reset-author", is_flag=True, help="It is yours, of now, whatever a mail says.")
 @click.option("--candidate", is_flag=True, help="Commit the candidate, accepted or not.")
 @id_option
-def commit(message: str, candidate: bool) -> None:
+def commit(*, message: str, reuse: str, author: str, date: str, reset_author: bool, candidate: bool) -> None:
     """Commit the accepted state on the current branch.
 
     The commit is Git's, with a trailer that names the event. Index and work tree stay as they are. Hooks do
     not run: what is committed is what was measured.
-    """
-    made = open_ledger().commit(readable(message), candidate=candidate)
+
+    Where all of it is the patch of one mail, author, date and message are the mail's, as `git am` has them,
+    unless they are given here. Where several patches are in it, -C says whose mail counts.
+
+    \b
+    ledger commit -m "No division by zero"
+    ledger commit -C fix-q4k4:7
+    ledger commit -m "Both fixes" --reset-author
+    """  # noqa: D301 - click reads the backspace
+    if reset_author and (author or date):
+        raise click.UsageError("--reset-author takes neither --author nor --date")
+    made = open_ledger().commit(
+        readable(message),
+        author=readable(author),
+        date=date,
+        reuse=reuse,
+        reset_author=reset_author,
+        candidate=candidate,
+    )
     files = count_of(made.files, "file")
     say(f"{made.commit[:12]} is {made.state}, tree {made.tree[:12]}: {files} changed")
+    if made.author:
+        say(f"author {made.author}")
+    if made.of:
+        say(f"from the mail of {made.of}")
     if made.ahead:
         say(f"the candidate is {count_of(made.ahead, 'state')} ahead: `ledger gate`")
     click.echo(made.event)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
+from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from ledger.errors import GitFailed, NothingToCommit, NoWorkTree, OnlyCandidate
 from ledger.events import CommitSeen
 from ledger.history import StateAt
+from ledger.operations.authorship import Authorship, BadAuthor, Chosen, choose, split_author
 from ledger.operations.patching import patch_between
 from ledger.run import RunLog
 from ledger.workspace import Workspace
@@ -16,7 +19,10 @@ from patches.gitprogram import git_environment
 
 
 class Committed(Struct, frozen=True):
-    """A commit of a run's state: its event, its oid, its tree, and how far the candidate is ahead of it."""
+    """A commit of a run's state: its event, its oid, its tree, and how far the candidate is ahead of it.
+
+    ``author`` is "" for whoever commits; ``of`` is the event whose mail gave author or message, "" without.
+    """
 
     event: str
     commit: str
@@ -24,9 +30,11 @@ class Committed(Struct, frozen=True):
     state: str
     files: int
     ahead: int
+    author: str = ""
+    of: str = ""
 
 
-def commit(workspace: Workspace, message: str, *, candidate: bool = False, run: str = "") -> Committed:
+def commit(workspace: Workspace, asked: Authorship, *, candidate: bool = False, run: str = "") -> Committed:
     """Commit the accepted state on HEAD's branch. Index and work tree stay as they are.
 
     The commit is Git's own (``git commit-tree``: the user's identity, signed where ``commit.gpgSign`` asks
@@ -35,13 +43,17 @@ def commit(workspace: Workspace, message: str, *, candidate: bool = False, run: 
 
     Args:
         workspace: Where.
-        message: The commit's message; a trailer names the event.
+        asked: Message, author and date. Where the commit is one mail's patch, what is not asked for is the
+            mail's, as with ``git am``. A trailer names the event.
         candidate: Commit the candidate instead, accepted or not.
         run: The run that must be open; by default the open one.
 
     Raises:
         OnlyCandidate: Nothing past HEAD is accepted. Nothing was written.
         NothingToCommit: HEAD has this tree already.
+        NoMessage: None is asked for, and there is not one mail that has it. Nothing was written.
+        BadAuthor: Git makes no author of it. Nothing was written.
+        UnknownReference: The patch whose mail is to be reused came in none. Nothing was written.
         HeadMoved: HEAD is at a commit that the run does not explain.
         GitFailed: Git made no commit, or HEAD moved meanwhile. Nothing was written that a branch reaches.
     """
@@ -55,15 +67,27 @@ def commit(workspace: Workspace, message: str, *, candidate: bool = False, run: 
         head = workspace.repository.head()
         if state.tree == head.tree:
             _explain_nothing(log, state, history.candidate, candidate=candidate)
+        chosen = choose(workspace.store, history, head.tree, state, asked, log.head.run)
         _, changes = patch_between(workspace, head.tree, state.tree)
-        oid = _commit_tree(workspace, log, state, head.commit, message)
-        subject = message.partition("\n")[0]
+        oid = _commit_tree(workspace, log, state, head.commit, chosen)
+        subject = chosen.message.partition("\n")[0]
         old = head.commit or "0" * 40
         _git(workspace, "update-ref", "-m", f"ledger commit: {subject}", "HEAD", oid, old)
         # HEAD has moved: were this to die here, the next writing command finds the commit by its tree.
-        (event,) = log.append(CommitSeen(**log.identity(), commit=oid, tree=state.tree, state_v=state.v))
-        ahead = sum(1 for at in history.live if at.v > state.v)
-        return Committed(event.reference, oid, state.tree, f"{log.head.run}:{state.v}", len(changes), ahead)
+        of = UNSET if chosen.of is None else chosen.of
+        (event,) = log.append(
+            CommitSeen(**log.identity(), commit=oid, tree=state.tree, state_v=state.v, of=of)
+        )
+        return Committed(
+            event.reference,
+            oid,
+            state.tree,
+            f"{log.head.run}:{state.v}",
+            len(changes),
+            sum(1 for at in history.live if at.v > state.v),
+            chosen.author,
+            "" if chosen.of is None else f"{log.head.run}:{chosen.of}",
+        )
 
 
 def _explain_nothing(log: RunLog, state: StateAt, newest: StateAt, *, candidate: bool) -> None:
@@ -72,22 +96,52 @@ def _explain_nothing(log: RunLog, state: StateAt, newest: StateAt, *, candidate:
     raise OnlyCandidate(log.head.run, f"no state past {log.head.run}:{state.v} is accepted yet")
 
 
-def _commit_tree(workspace: Workspace, log: RunLog, state: StateAt, parent: str | None, message: str) -> str:
+def _commit_tree(
+    workspace: Workspace, log: RunLog, state: StateAt, parent: str | None, chosen: Chosen
+) -> str:
+    author = _author_variables(workspace, chosen)
     signed = _git(workspace, "config", "--type=bool", "--default=false", "--get", "commit.gpgSign") == "true"
     trailer = f"Ledger-Event: {log.head.run}:{state.v}"
     text = _git(
-        workspace, "interpret-trailers", "--no-divider", "--trailer", trailer, data=message.strip() + "\n"
+        workspace,
+        "interpret-trailers",
+        "--no-divider",
+        "--trailer",
+        trailer,
+        data=chosen.message.strip() + "\n",
     )
     parents = [] if parent is None else ["-p", parent]
-    return _git(workspace, "commit-tree", *(["-S"] if signed else []), *parents, state.tree, data=text + "\n")
+    sign = ["-S"] if signed else []
+    return _git(workspace, "commit-tree", *sign, *parents, state.tree, data=text + "\n", variables=author)
 
 
-def _git(workspace: Workspace, *arguments: str, data: str = "") -> str:
+def _author_variables(workspace: Workspace, chosen: Chosen) -> dict[str, str]:
+    """Return what tells Git whose a commit is.
+
+    Raises:
+        BadAuthor: It has no name, or the date is none that Git reads.
+    """
+    variables: dict[str, str] = {}
+    if chosen.author:
+        variables["GIT_AUTHOR_NAME"], variables["GIT_AUTHOR_EMAIL"] = split_author(chosen.author)
+    if chosen.date:
+        variables["GIT_AUTHOR_DATE"] = chosen.date
+    if variables:
+        try:
+            _git(workspace, "var", "GIT_AUTHOR_IDENT", variables=variables)
+        except GitFailed as error:
+            raise BadAuthor(chosen.author, chosen.date, error.said) from error
+    return variables
+
+
+def _git(
+    workspace: Workspace, *arguments: str, data: str = "", variables: Mapping[str, str] = MappingProxyType({})
+) -> str:
     done = subprocess.run(
         ["git", *arguments],
         cwd=workspace.repository.work_dir,
-        env=git_environment(),
-        input=data.encode(),
+        env=git_environment(**variables),
+        input=data.encode("utf-8", "surrogateescape"),
         capture_output=True,
         check=False,
     )

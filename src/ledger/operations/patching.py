@@ -131,13 +131,13 @@ def offer_again(store: Store, event: PatchApplied | PatchRefused, of: int | None
             provenance,
             author=event.author or "",
             date=event.date or "",
-            message=_text_of(store, event.message),
+            message=message_of(store, event.message),
         )
     return Offer(data, provenance, of=of)
 
 
-def _text_of(store: Store, digest: str | UnsetType) -> str:
-    """Return a mail's message; "" where there was none, or it was dropped."""
+def message_of(store: Store, digest: str | UnsetType) -> str:
+    """Return the message of a mail, a body; "" where there was none, or it was dropped."""
     try:
         return "" if isinstance(digest, UnsetType) else store.read_body(digest).decode("utf-8", "replace")
     except DroppedBody:

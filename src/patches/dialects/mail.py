@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from patches.dialects.flowed import read_flowed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from email.message import Message as Part
@@ -152,7 +154,19 @@ def _decoded(part: Part) -> bytes:
         return b""
     encoding = str(part.get("Content-Transfer-Encoding", "")).strip().lower()
     # MIME counts the last newline before a boundary to the boundary. A diff's last line needs it.
-    return payload if not payload or payload.endswith(b"\n") or encoding == "base64" else payload + b"\n"
+    whole = not payload or payload.endswith(b"\n") or encoding == "base64"
+    content = payload if whole else payload + b"\n"
+    return (
+        read_flowed(content, delsp=_says(part, "delsp", "yes"))
+        if _says(part, "format", "flowed")
+        else content
+    )
+
+
+def _says(part: Part, name: str, value: str) -> bool:
+    """Tell whether a part's ``Content-Type`` has a parameter of this value."""
+    said = part.get_param(name)
+    return isinstance(said, str) and said.lower() == value
 
 
 def _charset(part: Part) -> str:
