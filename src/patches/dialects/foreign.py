@@ -1,8 +1,9 @@
-"""The headers that other tools write above a diff: Mercurial's export, and Debian's DEP-3."""
+"""The headers that other tools write above a diff: Mercurial's export, Debian's DEP-3, StGit's patches."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta, timezone
 
 from patches.dialects.mail import Message, parse_author
 
@@ -17,8 +18,13 @@ _SENT = re.compile(
 )
 
 
+_STGIT = re.compile(rb"([^\r\n]+)\r?\n\r?\n(?=(?:From|Author|Date):)")
+_STGIT_AUTHOR = re.compile(rb"^Author:", re.MULTILINE)
+_HG_DATE = re.compile(r"(-?\d{1,12}) (-?\d{1,5})")
+
+
 def parse_hg(data: bytes) -> Message:
-    """Return the change of ``hg export``: user, date (seconds and zone, as written) and message."""
+    """Return the change of ``hg export``: user, date and message."""
     match = _DIFF.search(data)
     start = match.start() if match else len(data)
     author, date = "", ""
@@ -27,11 +33,39 @@ def parse_hg(data: bytes) -> Message:
         if line.startswith("# User "):
             author = parse_author(line[7:])
         elif line.startswith("# Date "):
-            date = line[7:].strip()
+            date = _hg_date(line[7:].strip())
         elif message or not line.startswith("# "):
             message.append(line.rstrip())
     subject, _, body = "\n".join(message).strip("\n").partition("\n")
     return Message(data[start:], author, date, subject, _ended(body))
+
+
+def _hg_date(text: str) -> str:
+    """Return seconds since 1970 and seconds west of Greenwich as a date; any other text as it is."""
+    match = _HG_DATE.fullmatch(text)
+    if match is None:
+        return text
+    try:
+        zone = timezone(-timedelta(seconds=int(match[2])))
+        at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(match[1]))
+        return at.astimezone(zone).isoformat(" ")
+    except (ValueError, OverflowError):
+        # No zone has so many seconds, or no calendar so many years.
+        return text
+
+
+def read_stgit(data: bytes) -> bytes | None:
+    """Return a patch that StGit exported as the mail that it would be; None where it is none.
+
+    It begins with the subject, an empty line, and then whose it is.
+    """
+    match = _STGIT.match(data)
+    if match is None:
+        return None
+    end = data.find(b"\n\n", match.end())
+    header = data[match.end() : end if end >= 0 else len(data)]
+    mail = b"Subject: " + match[1] + b"\n" + _STGIT_AUTHOR.sub(b"From:", header)
+    return mail + data[match.end() + len(header) :]
 
 
 def parse_dep3(data: bytes, end: int) -> Message | None:

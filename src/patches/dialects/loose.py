@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from patches.errors import PatchSyntaxError
 
-_HEAD = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
+HUNK_HEAD = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@")
 _NUMBERED = re.compile(rb"@@ -[-+\d]")
 _SIGNATURE = re.compile(rb"-- ?\r?\n\d+\.\d+[^\n]*\n*\Z")
 _MARKER = b"\\ "
@@ -92,7 +92,7 @@ def _names_follow(lines: list[bytes], at: int) -> bool:
 
 def _counted_end(lines: list[bytes], at: int) -> int:
     """Return the line after a hunk whose counts are right; 0 where they are not."""
-    match = _HEAD.match(lines[at])
+    match = HUNK_HEAD.match(lines[at])
     if match is None:
         return 0
     old, new = int(match[2] or 1), int(match[4] or 1)
@@ -130,7 +130,7 @@ def _read_section(lines: list[bytes], at_line: int, *, is_last: bool) -> Section
 
 
 def _read_hunk(lines: list[bytes], at_line: int, *, is_last: bool) -> LooseHunk:
-    match = _HEAD.match(lines[0])
+    match = HUNK_HEAD.match(lines[0])
     if match is None and _NUMBERED.match(lines[0]):
         raise PatchSyntaxError(at_line, "corrupt hunk header")
     stop = _counted_end(lines, 0)

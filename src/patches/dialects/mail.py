@@ -13,7 +13,7 @@ from msgspec import Struct
 from patches.dialects.flowed import read_flowed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from email.message import Message as Part
 
 
@@ -52,6 +52,8 @@ _SUBJECT_PREFIX = re.compile(r"[Rr][Ee]:|[ \t:]+|\[[^\]]*\]")
 _ADDRESS = re.compile(r"<([^<>]*@[^<>]*)>|([^\s<>()]+@[^\s<>()]+)")
 _BRACKETED = re.compile(r"(.*?)<([^<>]*)>", re.DOTALL)
 _QUOTING = re.compile(r'\\(.)|["()]', re.DOTALL)
+_FOLDER = "Mail System Internal Data"
+"""The author of what some mailboxes begin with, which is no mail."""
 _TALK = re.compile(r"\s*(?:[Rr][Ee]\s*:|\[[^\]]*\b0+/\d+\s*\])")
 _LONGEST_NAME = 60
 _LONGEST_AUTHOR = 1000
@@ -92,8 +94,12 @@ def parse_mail(data: bytes, *, alone: bool = False) -> Message:
         date=" ".join(headers["Date"].split()),
         subject=clean_subject(headers["Subject"]),
         body=body,
-        talk=not diff and _TALK.match(headers["Subject"]) is not None,
+        talk=not diff and _is_talk(headers),
     )
+
+
+def _is_talk(headers: Mapping[str, str]) -> bool:
+    return headers["From"].startswith(_FOLDER) or _TALK.match(headers["Subject"]) is not None
 
 
 def parse_author(text: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import TypeAlias
 
+from patches.dialects.broken import BrokenLine, join_broken
 from patches.dialects.colours import drop_colours
 from patches.dialects.conversion import convert, needs_conversion
 from patches.dialects.encodings import drop_mark, read_utf16be, read_utf16le
@@ -31,6 +32,9 @@ from patches.options import DEFAULTS, ApplyOptions
 
 Step: TypeAlias = tuple[str, Callable[[bytes], bytes | None]]
 """Its name in ``Normalised.steps``, and the text after it; None where there is nothing to do."""
+
+_Fitting: TypeAlias = list[tuple[Normalised, dict[bytes, State]]]
+"""Readings that fit, each with what it makes of the files."""
 
 _END_LOST = "final newline"
 CERTAIN: tuple[Step, ...] = (
@@ -127,7 +131,7 @@ def _fits(data: bytes, read: Reader, options: ApplyOptions) -> bool:
 
 def _as_they_are(readings: list[Normalised], read: Reader, options: ApplyOptions) -> Normalised | None:
     """Return the reading that fits without repair; None where there is none."""
-    fitting: list[tuple[Normalised, dict[bytes, State]]] = []
+    fitting: _Fitting = []
     for reading in readings:
         if _BARE_HUNK.search(reading.data):
             continue  # The engine would pass over such a hunk as prose.
@@ -149,8 +153,7 @@ def _is_returned(data: bytes) -> bool:
 
 
 def _repaired(readings: list[Normalised], read: Reader, options: ApplyOptions) -> Normalised:
-    fitting: list[tuple[Normalised, dict[bytes, State]]] = []
-    refusals: list[PatchError] = []
+    fitting, refusals = _joined(readings, read, options)
     # The repair ends every line: what says so is the reading that it is told of.
     for reading in [reading for reading in readings if reading.data.endswith(b"\n")] or readings:
         try:
@@ -165,8 +168,29 @@ def _repaired(readings: list[Normalised], read: Reader, options: ApplyOptions) -
     chosen = _agreed(fitting, read, options)
     if chosen is None:
         # A text that could be read in several ways says more than one that could not be read.
-        raise next((refusal for refusal in refusals if isinstance(refusal, AmbiguousPatch)), refusals[0])
+        telling = [each for each in refusals if isinstance(each, AmbiguousPatch | BrokenLine)]
+        raise (telling or refusals)[0]
     return chosen
+
+
+def _joined(
+    readings: list[Normalised], read: Reader, options: ApplyOptions
+) -> tuple[_Fitting, list[PatchError]]:
+    """Return the readings of which long lines were broken and fit when joined, and why others cannot be."""
+    fitting: _Fitting = []
+    refusals: list[PatchError] = []
+    for reading in readings:
+        try:
+            data = join_broken(reading.data, read, options)
+            if data is not None:
+                states = try_patch(data, read, options)
+                fitting.append((Normalised(data, (*reading.steps, "broken lines")), states))
+        except BrokenLine as refusal:
+            refusals.append(refusal)
+        except PatchError:
+            # Joined it does not fit either: what is wrong with it is told by the reading as it came.
+            continue
+    return fitting, refusals
 
 
 def _refuse_cut_line(data: bytes, states: dict[bytes, State], read: Reader, options: ApplyOptions) -> None:
@@ -175,9 +199,7 @@ def _refuse_cut_line(data: bytes, states: dict[bytes, State], read: Reader, opti
         raise PatchSyntaxError(data.count(b"\n"), "the patch is cut off within its last line")
 
 
-def _agreed(
-    fitting: list[tuple[Normalised, dict[bytes, State]]], read: Reader, options: ApplyOptions
-) -> Normalised | None:
+def _agreed(fitting: _Fitting, read: Reader, options: ApplyOptions) -> Normalised | None:
     """Return the plainest of the readings that fit, which must agree on the tree.
 
     Where they do not, the one counts that makes of every file what its ``index`` line names.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TypeAlias
 
-from patches.dialects.foreign import parse_dep3, parse_hg
+from patches.dialects.foreign import parse_dep3, parse_hg, read_stgit
 from patches.dialects.mail import Message, parse_mail
 from patches.errors import PatchSyntaxError
 
@@ -19,6 +19,7 @@ ReadPatch: TypeAlias = Callable[[str], bytes]
 _FROM_LINE = re.compile(rb"^From [^\n]{0,200}\d:\d\d[^\n]{0,40} \d{4}[^\n]*\n", re.MULTILINE)
 _MAIL_HEADER = re.compile(rb"(?:[!-9;-~]+:[^\n]*\n(?:[ \t][^\n]*\n)*)+(?:\r?\n|\Z)")
 _MAIL_FIELD = re.compile(rb"^(?:From|Subject|Content-Type):", re.MULTILINE | re.IGNORECASE)
+_BLANK_LINES = re.compile(rb"(?:[ \t\r]*\n)+")
 _QUOTED_FROM = re.compile(rb"^>(>*From )", re.MULTILINE)
 _HG = b"# HG changeset patch"
 _NEXT_HG = re.compile(b"\n" + _HG)
@@ -55,13 +56,15 @@ def parse_mailbox(data: bytes) -> tuple[Message, ...]:
 
 
 def parse_message(data: bytes, *, alone: bool = True) -> Message:
-    """Return one change with what its header says: of a mail, a Mercurial export or a DEP-3 patch.
+    """Return one change with what its header says: of a mail, an export of Mercurial or StGit, or DEP-3.
 
     Of a mail that is not ``alone`` only what is certainly a diff is one.
     """
     if data.startswith(_HG):
         return parse_hg(data)
-    header = _MAIL_HEADER.match(data)
+    blank = _BLANK_LINES.match(data)
+    below = blank.end() if blank else 0
+    header = _MAIL_HEADER.match(data, below)
     if header is not None:
         dep3 = parse_dep3(data, header.end())
         if dep3 is not None:
@@ -69,9 +72,10 @@ def parse_message(data: bytes, *, alone: bool = True) -> Message:
         if _MAIL_FIELD.search(header[0]):
             if b"\r\n" in header[0][: header[0].find(b"\n") + 1]:
                 # As it was sent. What its content had there is no longer known, and is the tree's to tell.
-                data = data.replace(b"\r\n", b"\n")
-            return parse_mail(data, alone=alone)
-    return Message(data)
+                return parse_mail(data[below:].replace(b"\r\n", b"\n"), alone=alone)
+            return parse_mail(data[below:], alone=alone)
+    stgit = read_stgit(data)
+    return Message(data) if stgit is None else parse_mail(stgit, alone=alone)
 
 
 def read_quilt(series: bytes, read: ReadPatch) -> tuple[Message, ...]:

@@ -6,6 +6,7 @@ import base64
 import subprocess
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from patches.dialects.normalisation import normalise
@@ -112,7 +113,7 @@ def test_a_mercurial_export_names_its_user() -> None:
         b"# HG changeset patch\n# User Ann <a@b.c>\n# Date 1700000000 -3600\n# Node ID 12\nFix it\n\nMore.\n\n"
         + DIFF
     )
-    message = Message(DIFF, "Ann <a@b.c>", "1700000000 -3600", "Fix it", "More.\n")
+    message = Message(DIFF, "Ann <a@b.c>", "2023-11-14 23:13:20+01:00", "Fix it", "More.\n")
     assert parse_message(data) == message
     assert split_series(data + data) == (message, message)
 
@@ -130,3 +131,55 @@ def test_a_series_with_an_unknown_option_is_refused() -> None:
     """What would change the result is not passed over."""
     with pytest.raises(PatchSyntaxError, match="-R"):
         read_quilt(b"one.patch -R\n", lambda _: DIFF)
+
+
+def test_an_stgit_export_is_read_as_the_mail_that_it_would_be() -> None:
+    """Its first line is the subject, and whose it is follows below; a series of them is one of quilt's."""
+    body = b"\nWhy it is so.\n---\n f | 2 +-\n\n" + DIFF
+    export = b"fix: change f\n\nAuthor: Ann <a@b.c>\nDate: Mon, 2 Nov 2026 10:00:00 +0100\n" + body
+    made = Message(DIFF, "Ann <a@b.c>", "Mon, 2 Nov 2026 10:00:00 +0100", "fix: change f", "Why it is so.\n")
+    assert parse_message(export) == made
+    (one,) = read_quilt(b"# This series applies on GIT commit 12\npatch\n", lambda _: export)
+    assert one == msgspec.structs.replace(made, name="patch")
+
+
+def test_empty_lines_before_a_mail_are_none_of_it() -> None:
+    """As where one was saved from a program that puts them there."""
+    assert parse_message(b"   \n\n" + MAILS["plain"]) == parse_message(MAILS["plain"])
+
+
+def test_the_first_message_of_some_mailboxes_is_none() -> None:
+    """A mail program keeps its own data in it."""
+    own = b"From: Mail System Internal Data <MAILER-DAEMON@example.com>\nSubject: folder\n\nNot a mail.\n"
+    (one,) = split_series(FROM_LINE + own + b"\n" + FROM_LINE + MAILS["plain"])
+    assert one.subject == "Change f"
+
+
+FLOWED = b"Content-Type: text/plain; charset=utf-8; format=flowed%b\n\n%b"
+LONG = b"x" * 50 + b" " + b"y" * 50
+LONG_DIFF = DIFF.replace(b"-a\n", b" " + LONG + b"\n-" + LONG + b"\n").replace(
+    b"@@ -1 +1 @@", b"@@ -1,2 +1,2 @@"
+)
+
+
+@pytest.mark.parametrize(
+    ("delsp", "soft"), [(b"", b" \n"), (b"; delsp=yes", b"  \n"), (b"; delsp=no", b" \n")]
+)
+def test_a_flowed_mail_is_read_without_its_soft_breaks(delsp: bytes, soft: bytes, tmp_path: Path) -> None:
+    """Unstuffed and joined it is the diff that was sent, as for `git mailinfo`."""
+    sent = b"".join(
+        b" " + line if line.startswith(b" ") else line for line in LONG_DIFF.splitlines(keepends=True)
+    )
+    text = b"Why it is%bso.\n---\n%b" % (soft, sent.replace(b"x " + b"y", b"x" + soft + b"y"))
+    given = HEAD + b"Subject: s\n" + FLOWED % (delsp, text + b"-- \n2.55\n")
+    message = parse_message(given)
+    assert message == mailinfo(given, tmp_path)
+    assert message.data == LONG_DIFF + b"-- \n2.55\n"
+    assert message.body == "Why it is so.\n"
+
+
+def test_a_mail_that_only_says_that_it_is_flowed_is_read_as_it_came() -> None:
+    """An added line that ends in a space is no soft break where the counts say that it is a line."""
+    data = DIFF.replace(b"+b\n", b"+b \n+c\n").replace(b"+1 @@", b"+1,2 @@")
+    given = HEAD + b"Subject: s\n" + FLOWED % (b"", b"Why.\n---\n" + data)
+    assert parse_message(given).data == data
