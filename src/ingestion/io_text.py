@@ -7,9 +7,9 @@ import os
 
 from ingestion.encoding_detect import detect, read_bytes
 from ingestion.errors import UndecodableText, UnknownEncoding
+from ingestion.utils import normalize
 
 AUTO = "auto"
-BYTE_ORDER_MARK = "\ufeff"
 
 
 def read_text(path: str | os.PathLike[str], encoding: str = AUTO) -> tuple[str, str]:
@@ -25,7 +25,7 @@ def read_text(path: str | os.PathLike[str], encoding: str = AUTO) -> tuple[str, 
     Raises:
         NotAFile: it is missing, a directory, or may not be read.
         BinaryContent: "auto", and it is no text.
-        UndecodableText: it is not valid in the encoding named.
+        UndecodableText: it is not valid in the encoding named; with "auto", it is UTF-8 but for a few bytes.
         UnknownEncoding: there is no such text encoding.
     """
     data = read_bytes(path)
@@ -39,8 +39,3 @@ def read_text(path: str | os.PathLike[str], encoding: str = AUTO) -> tuple[str, 
     except LookupError as error:
         raise UnknownEncoding(used) from error
     return normalize(text), used
-
-
-def normalize(text: str) -> str:
-    """Return ``text`` without a leading BOM and with a line feed for every newline."""
-    return text.removeprefix(BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingestion import BinaryContent, NotAFile, UndecodableText, UnknownEncoding, read_text
-from ingestion.io_text import normalize
+from ingestion.utils import normalize
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
