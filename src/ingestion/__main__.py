@@ -89,7 +89,7 @@ def main(words: Sequence[str]) -> int:
 def _read(path: str) -> bytes:
     if path != STDIN:
         return read_bytes(path)
-    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - it was closed before we started
+    if sys.stdin is None:  # it was closed before we started
         raise NotAFile(path, "standard input is closed")
     return sys.stdin.buffer.read()
 

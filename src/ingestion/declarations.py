@@ -41,9 +41,10 @@ def read_declaration(data: bytes) -> list[str]:
         return []
     try:
         name = codecs.lookup(found[1].decode("ascii")).name
-    except (LookupError, UnicodeDecodeError):
+        reads_ascii = b"#".decode(name) == "#"
+    except (LookupError, UnicodeDecodeError):  # unknown, or a codec that makes no text, as "hex" is
         return []
     # The declaration was readable as ASCII: a name of a wide or an escaping codec cannot be true.
-    if name in _NOT_CHARACTER_SETS or name.startswith(("utf-16", "utf-32")):
+    if not reads_ascii or name in _NOT_CHARACTER_SETS:
         return []
     return [_SUPERSETS[name], name] if name in _SUPERSETS else [name]

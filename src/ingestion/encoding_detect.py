@@ -26,14 +26,18 @@ HEAD_SIZE_BYTES = 8000  # Git's own limit when it looks for NUL
 PIECE_SIZE_BYTES = 1 << 18
 TIE_BITS = 0.5  # measured: nearer than this charset-normalizer is right more often, further apart less
 
+CHANCE_SIZE_BYTES = 6
+CHANCE_BITS = 16.0
 LITTLE_CONFIDENCE = 0.1
 WIDE_CONFIDENCE = 0.9
 
-_SHIFT = b"\x1b$"
+_ESCAPE = b"\x1b"
 _ESCAPES = {b"\x1b$B": "iso2022_jp", b"\x1b$@": "iso2022_jp", b"\x1b$)C": "iso2022_kr"}
 _WIDE = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _CONTROLS = bytes({*range(0x20), 0x7F} - set(b"\t\n\v\f\r\b\x1a\x1b"))
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_NOT_ASCII = bytes(range(0x80, 0x100))
+_BESIDE_LETTER = re.compile(rb"[A-Za-z][\x80-\xff]|[\x80-\xff][A-Za-z]")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -131,7 +135,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def _decodes(data: bytes, encoding: str, *, whole: bool) -> bool:
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        # Piece by piece: three times as fast as one text of many megabytes that nobody looks at.
+        # Piece by piece, so that a text of many megabytes, which nobody looks at, takes no memory.
         for start in range(0, len(data), PIECE_SIZE_BYTES):
             decoder.decode(data[start : start + PIECE_SIZE_BYTES])
         decoder.decode(b"", final=whole)
@@ -151,7 +155,7 @@ def _detect_wide(data: bytes, *, whole: bool) -> Detection | None:
     sample = data[:SAMPLE_SIZE_BYTES]
     readings = rank_wide(sample, _WIDE, whole=whole and len(sample) == len(data))
     found = _first_that_decodes(data, [each.encoding for each in readings], whole=whole)
-    return found and Detection(found, Evidence.ZEROS, WIDE_CONFIDENCE)
+    return None if found is None else Detection(found, Evidence.ZEROS, WIDE_CONFIDENCE)
 
 
 def _detect_in_ascii(data: bytes, *, whole: bool) -> Detection:
@@ -165,12 +169,31 @@ def _detect_in_ascii(data: bytes, *, whole: bool) -> Detection:
         found = _detect_wide(data, whole=whole)
         if found is not None:
             return found
-    if _SHIFT in data:
+    if _ESCAPE in data:  # one byte is looked for many times as fast as two
         escaped = [encoding for escape, encoding in _ESCAPES.items() if escape in data]
         encoding = _first_that_decodes(data, escaped, whole=whole)
         if encoding is not None:
             return Detection(encoding, Evidence.ESCAPES)
-    return Detection("utf-8", Evidence.UTF8)
+    return _weigh_short_utf8(data) or Detection("utf-8", Evidence.UTF8)
+
+
+def _weigh_short_utf8(data: bytes) -> Detection | None:
+    """Return a guess where a word or two of another encoding may be UTF-8 by chance; None where it is proved.
+
+    Two Chinese or Korean characters often are; beside ASCII letters, or in any number, they are not.
+    """
+    beyond = len(data) - len(data.translate(None, _NOT_ASCII)) if len(data) <= HEAD_SIZE_BYTES else 0
+    if not 0 < beyond <= CHANCE_SIZE_BYTES or _BESIDE_LETTER.search(data):
+        return None
+    from ingestion.plausibility import SAMPLE_SIZE_BYTES, rank, rank_utf8, share_of_first, take_sample
+
+    sample = take_sample(data)
+    if len(sample) >= SAMPLE_SIZE_BYTES:
+        return None
+    utf8, *others = rank_utf8(sample), *rank(sample)
+    if others and others[0].bits > utf8.bits + CHANCE_BITS:
+        return None
+    return Detection("utf-8", Evidence.STATISTICS, share_of_first(sample, [utf8, *others]))
 
 
 def _count_controls(data: bytes) -> int:
@@ -185,13 +208,16 @@ def _guess(data: bytes, name: str, *, whole: bool) -> Detection:
     if _count_controls(data) > len(data) // 50:
         raise BinaryContent(name)
     readings = rank(sample, whole=whole)
-    first = next((each for each in readings if _decodes(data, each.encoding, whole=whole)), None)
+    while readings and not _decodes(data, readings[0].encoding, whole=whole):
+        del readings[0]
     # A reading longer than the bytes themselves explains nothing.
-    if first is not None and first.bits <= 8 * len(sample):
-        near = [each.encoding for each in readings if 0 <= each.bits - first.bits <= TIE_BITS]
+    if readings and readings[0].bits <= 8 * len(sample):
+        first = readings[0]
+        near = [each.encoding for each in readings if each.bits <= first.bits + TIE_BITS]
         preferred = _ask_charset_normalizer(sample, near) if len(near) > 1 else None
-        found = _first_that_decodes(data, filter(None, [preferred, first.encoding]), whole=whole)
-        return Detection(found or first.encoding, Evidence.STATISTICS, share_of_first(sample, readings))
+        if preferred is None or not _decodes(data, preferred, whole=whole):
+            preferred = first.encoding
+        return Detection(preferred, Evidence.STATISTICS, share_of_first(sample, readings))
     found = _ask_charset_normalizer(sample, [each.encoding for each in readings])
     if found is not None and _decodes(data, found, whole=whole):
         return Detection(found, Evidence.STATISTICS, LITTLE_CONFIDENCE)

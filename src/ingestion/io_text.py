@@ -36,6 +36,6 @@ def read_text(path: str | os.PathLike[str], encoding: str = AUTO) -> tuple[str, 
         raise UndecodableText(os.fspath(path), used, error.start) from error
     except UnicodeError as error:  # a codec that needs a mark it does not find
         raise UndecodableText(os.fspath(path), used, 0) from error
-    except LookupError as error:
+    except (LookupError, ValueError) as error:  # ValueError: a NUL in the name
         raise UnknownEncoding(used) from error
     return normalize(text), used

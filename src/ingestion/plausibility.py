@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 from ingestion.languages import FAMILIES, IDEOGRAPHIC_SYMBOLS, INSIDE_WORDS, OPENING, SYMBOLS, Family
@@ -22,6 +22,7 @@ SAMPLE_SIZE_BYTES = 4096
 CONTEXT_SIZE_BYTES = 64
 UPPER_BITS = 2.5
 STRANGE_BITS = 20.0
+WIDE_RARITY_BITS = 6.0
 WIDE_BITS = 6.0  # for a byte: numbers of 16 bits are hardly ever so frequent as characters
 
 _ASCII_BITS = {
@@ -64,14 +65,18 @@ def rank(sample: bytes, *, whole: bool = True) -> list[Reading]:
         sample: lines that are not UTF-8, as ``take_sample`` returns them.
         whole: False where what it was taken from may end inside a character.
     """
-    best: dict[str, float] = {}
     whole = whole and len(sample) < SAMPLE_SIZE_BYTES
-    for family in FAMILIES:
+    texts: dict[str, _Text] = {}
+    best: dict[str, float] = {}
+    for family, models in _models():
         for encoding, rarity_bits in family.encodings.items():
-            text = _decode(sample, encoding, whole=whole)
-            if text is not None:
-                bits = rarity_bits + length_bits(text, family)
-                best[encoding] = min(bits, best.get(encoding, bits))
+            if encoding not in texts:
+                decoded = _decode(sample, encoding, whole=whole)
+                if decoded is None:
+                    continue
+                texts[encoding] = _Text(decoded)
+            bits = rarity_bits + texts[encoding].length_bits(family, models)
+            best[encoding] = min(bits, best.get(encoding, bits))
     return sorted(Reading(bits, encoding) for encoding, bits in best.items())
 
 
@@ -87,10 +92,15 @@ def rank_wide(sample: bytes, encodings: Iterable[str], *, whole: bool) -> list[R
     for encoding in encodings:
         text = _decode(sample, encoding, whole=whole)
         if text and not any(map(_is_strange, set(text))):
-            bits = min(length_bits(text, family) for family in FAMILIES)
+            bits = WIDE_RARITY_BITS + _shortest_bits(text)
             if bits <= WIDE_BITS * len(sample):
                 readings.append(Reading(bits, encoding))
     return sorted(readings)
+
+
+def rank_utf8(sample: bytes) -> Reading:
+    """Return the reading of valid UTF-8, in the language that suits it best."""
+    return Reading(_shortest_bits(sample.decode("utf-8")), "utf-8")
 
 
 def share_of_first(sample: bytes, readings: Sequence[Reading]) -> float:
@@ -114,15 +124,31 @@ def take_sample(data: bytes) -> bytes:
     return b"".join(taken)
 
 
-def length_bits(text: str, family: Family) -> float:
-    """Return the length of ``text`` in bits in the language of ``family`` that suits it best."""
-    counts = Counter(text)
-    kinds = text.translate(_KINDS)
-    bits = sum(cost * len(pattern.findall(kinds)) for pattern, cost in _IMPROBABLE)
-    if not family.latin:
-        bits += sum(cost * len(pattern.findall(kinds)) for pattern, cost in _IMPROBABLE_BESIDE_ASCII)
-    models = [_model(FAMILIES.index(family), language) for language in family.languages]
-    return bits + min(sum(model[char] * count for char, count in counts.items()) for model in models)
+class _Text:
+    """A decoded sample: its characters counted, and what is improbable in how they stand together."""
+
+    def __init__(self, text: str) -> None:
+        self._counts = Counter(text).items()
+        self._kinds = text.translate(_KINDS)
+        self._order_bits = self._cost(_IMPROBABLE)
+
+    def length_bits(self, family: Family, models: Iterable[_Model]) -> float:
+        """Return its length in the language of ``family`` that suits it best."""
+        order = self._order_bits if family.latin else self._order_bits_beside_ascii
+        return order + min(sum(model[char] * count for char, count in self._counts) for model in models)
+
+    @cached_property
+    def _order_bits_beside_ascii(self) -> float:
+        return self._order_bits + self._cost(_IMPROBABLE_BESIDE_ASCII)
+
+    def _cost(self, patterns: Iterable[tuple[re.Pattern[str], float]]) -> float:
+        return sum(cost * len(pattern.findall(self._kinds)) for pattern, cost in patterns)
+
+
+def _shortest_bits(text: str) -> float:
+    """Return the length of ``text`` in whatever language suits it best."""
+    sample = _Text(text)
+    return min(sample.length_bits(family, models) for family, models in _models())
 
 
 class _Kinds(dict[int, str]):
@@ -197,8 +223,8 @@ def _is_strange(char: str) -> bool:
 
 
 @cache
-def _model(family: int, language: str) -> _Model:
-    return _Model(FAMILIES[family], language)
+def _models() -> list[tuple[Family, list[_Model]]]:
+    return [(family, [_Model(family, language) for language in family.languages]) for family in FAMILIES]
 
 
 @cache

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingestion import BinaryContent, NotAFile, detect, detect_encoding
+from ingestion import BinaryContent, NotAFile, UndecodableText, detect, detect_encoding
 from ingestion.encoding_detect import Evidence
+from ingestion.plausibility import SAMPLE_SIZE_BYTES, take_sample
 
 RUSSIAN = "Привет, как дела? Сегодня хорошая погода, и мы идём гулять."
 JAPANESE = "これは日本語の文章です。文字コードを判定します。"
@@ -24,7 +25,7 @@ def test_byte_order_mark_proves_the_encoding(encoding: str) -> None:
     assert (found.encoding, found.evidence, found.guessed) == (encoding, Evidence.MARK, False)
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff")))
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufeff")))
 def test_valid_utf8_is_utf8(text: str) -> None:
     assert detect(text.encode()).encoding == "utf-8"
 
@@ -34,6 +35,7 @@ def test_valid_utf8_is_utf8(text: str) -> None:
     [
         "# -*- coding: koi8-r -*-\n",
         "#!/bin/sh\n# coding=koi8-r\n",
+        '@charset "koi8-r";',
         '<?xml version="1.0" encoding="koi8-r"?>',
         '<html><head><meta charset="koi8-r">',
         "<meta http-equiv=Content-Type content='text/html; charset=koi8-r'>",
@@ -93,7 +95,82 @@ def test_charset_normalizer_is_loaded_only_when_utf8_fails() -> None:
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"
 
 
-def test_without_charset_normalizer_the_default_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_charset_normalizer_what_is_plausible_is_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "charset_normalizer", None)
-    found = detect("café".encode("cp1252"))
+    assert detect("café".encode("cp1252")).encoding == "cp1252"
+    assert detect(RUSSIAN.encode("koi8_r")).encoding in {"koi8_r", "koi8_u"}
+
+
+def test_what_nothing_speaks_for_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "charset_normalizer", None)
+    found = detect(b"\xa6")
     assert (found.encoding, found.evidence, found.guessed) == ("cp1252", Evidence.DEFAULT, True)
+    assert found.confidence == 0
+
+
+def test_what_is_in_no_language_is_left_to_charset_normalizer() -> None:
+    found = detect(b"\xa6")
+    assert (found.evidence, found.guessed) == (Evidence.STATISTICS, True)
+    assert found.confidence < 0.2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["naïve", "a\n", "Ошибка", RUSSIAN, JAPANESE + "\n", "x" * 5000 + "é"])
+def test_wide_text_without_a_mark_is_seen_by_its_zeros(encoding: str, text: str) -> None:
+    found = detect(text.encode(encoding))
+    assert (found.encoding, found.evidence, found.guessed) == (encoding, Evidence.ZEROS, True)
+
+
+@pytest.mark.parametrize("escape", ["\x1b[31mred\x1b[0m", "\x1b(B", "\x1b$", "\x1b$B no"])
+def test_escapes_of_terminals_are_utf8(escape: str) -> None:
+    assert detect(f"{escape} done é\n".encode()).encoding == "utf-8"
+    assert detect(f"{escape} done\n".encode()).encoding == "utf-8"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_head_of_utf8_may_end_inside_a_character(cut: int) -> None:
+    head = "Viel Spaß 🎉".encode()[:-cut]
+    assert detect(head, whole=False) == detect("Viel Spaß".encode())
+
+
+def test_head_of_japanese_may_end_inside_a_character() -> None:
+    head = JAPANESE.encode("shift_jis")[:-1]
+    assert JAPANESE[:-1] == head.decode(detect(head, whole=False).encoding, "ignore")
+
+
+def test_utf8_that_is_cut_is_an_error_where_it_is_the_whole() -> None:
+    with pytest.raises(UndecodableText, match="not valid utf-8 at byte 69"):
+        detect(JAPANESE.encode()[:-1])
+
+
+def test_a_word_that_is_utf8_by_chance_is_called_a_guess() -> None:
+    found = detect("谢谢".encode("gbk"))
+    assert (found.encoding, found.guessed) == ("utf-8", True)
+
+
+@pytest.mark.parametrize("text", ["café", "naïve: ï", "日本語", RUSSIAN, "Ångström", "x — y", "5 €", "Größe"])
+def test_utf8_of_words_is_proved(text: str) -> None:
+    found = detect(text.encode())
+    assert (found.encoding, found.evidence, found.confidence) == ("utf-8", Evidence.UTF8, 1.0)
+
+
+def test_utf7_is_ascii_and_nothing_else() -> None:
+    assert detect(b"+AGEAYg-").encoding == "utf-8"
+
+
+@pytest.mark.parametrize("text", ["x" * 3_000_000 + "é", ("x" * 5000 + "é\n") * 200, "vérité, " * 200_000])
+def test_long_lines_take_no_longer_than_short_ones(text: str) -> None:
+    """What is looked at does not grow with the file; the whole is only decoded."""
+    assert len(take_sample(text.encode("cp1252"))) <= SAMPLE_SIZE_BYTES
+    assert detect(text.encode("cp1252")).encoding == "cp1252"
+
+
+def test_a_byte_far_behind_decides_against_an_encoding() -> None:
+    """Windows-1252 has nothing at 0x81."""
+    data = ("schöne Grüße\n" * 1000).encode("cp1252") + b"\x81"
+    assert detect("schöne Grüße\n".encode("cp1252")).encoding == "cp1252"
+    found = detect(data)
+    assert found.encoding != "cp1252"
+    data.decode(found.encoding)
