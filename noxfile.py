@@ -1,6 +1,8 @@
-"""The suite on every supported Python; ``make`` alone covers the one that .venv has."""
+"""The suite on every supported Python (``make`` alone covers the one that .venv has), and `status-validate`."""
 
 from __future__ import annotations
+
+import sys
 
 import nox
 
@@ -19,3 +21,9 @@ def core(session: nox.Session) -> None:
     """The demo, with nothing but the core installed."""
     session.install("-c", "constraints.txt", "-e", ".")
     session.run("python", "tools/demo.py", *session.posargs)
+
+
+@nox.session(name="status-validate", venv_backend="none")
+def status_validate(session: nox.Session) -> None:
+    """What this installation can do, tried and held against the schema: nothing is installed or downloaded."""
+    session.run(sys.executable, "tools/status/validate_status.py", *session.posargs)

@@ -33,7 +33,7 @@ def one(session):
     session.run("%b", external=True)
 """
 AUDIT = ("pip-audit", "-f", "json", "--progress-spinner=off", "--disable-pip", "--no-deps", "-r", "r.txt")
-SECRET = b'AWS_KEY = "AKIAIOSFODNN7EXAMPLF"\n'
+SECRET = b'AWS_KEY = "AKIAIOSFODNN7EXAMPLF"\n'  # pragma: allowlist secret
 DEAD = "http://127.0.0.1:9"
 
 

@@ -88,6 +88,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.ChecksFailed, NOT_APPLIED),
         (errors.StalePlan, NOT_APPLIED),
         (ReportUnreadable, INCONCLUSIVE),
+        *_audit_rows(),
         *_checkpoint_rows(),
         *_transfer_rows(),
         (errors.LedgerError, USAGE),
@@ -132,6 +133,16 @@ def _checkpoint_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     yield (checkpoint_errors.KeyExists, PROTECTED)
     yield (checkpoint_errors.CheckpointInTheWay, PROTECTED)
     yield (checkpoint_errors.NoEvents, NOT_APPLIED)
+
+
+def _audit_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger.audits.licenses import AuditNeedsExtra
+    from ledger.audits.manifest import NoManifest, NotAManifest, NotInWorkTree
+
+    yield (AuditNeedsExtra, INCONCLUSIVE)
+    yield (NotAManifest, PROTECTED)
+    yield (NoManifest, NOT_APPLIED)
+    yield (NotInWorkTree, NOT_APPLIED)
 
 
 def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

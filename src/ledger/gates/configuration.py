@@ -18,6 +18,8 @@ from msgspec import Struct
 
 from ledger.errors import LedgerError
 from ledger.gates.defaults import (
+    AUDITS,
+    BUILT_IN,
     DEFAULT_MODES,
     GATES,
     METRICS,
@@ -27,7 +29,17 @@ from ledger.gates.defaults import (
     has_metric,
     metrics_of,
 )
-from ledger.gates.documents import COUNT, TEXT, Document, InvalidConfiguration, Key, nearest, parse_document
+from ledger.gates.documents import (
+    COUNT,
+    FLAG,
+    TEXT,
+    TEXTS,
+    Document,
+    InvalidConfiguration,
+    Key,
+    nearest,
+    parse_document,
+)
 from ledger.gates.tables import (
     RULE_KEYS,
     STEP_KEYS,
@@ -59,6 +71,18 @@ class Storage(Struct, frozen=True):
     """`ledger status` warns where the ledger takes more MiB."""
 
 
+class LicensePolicy(Struct, frozen=True, kw_only=True):
+    """What installed packages may be licensed under, whatever the profile. Names are SPDX's, or patterns.
+
+    With an empty ``allow`` all is allowed that is not denied; ``exceptions`` say why a package may be here.
+    """
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    deny_unknown: bool = False
+    exceptions: dict[str, str] = {}
+
+
 class Configuration(Struct, frozen=True, kw_only=True):
     """What `ledger.events.PolicySet` records: the profiles by name, which of them counts, and where from.
 
@@ -69,6 +93,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     profiles: dict[str, Policy]
     source: str = ""
     storage: Storage = Storage()
+    licenses: LicensePolicy = LicensePolicy()
 
     @property
     def policy(self) -> Policy:
@@ -83,9 +108,10 @@ class UnknownGate(LedgerError):
 
     def __init__(self, name: str, known: Collection[str]) -> None:
         self.name, self.known = name, tuple(known)
-        super().__init__(
-            f"no gate {name} in this policy{nearest(name, known)}\n  there are: {', '.join(known)}"
-        )
+        why = ": it is not configured" if name in AUDITS else nearest(name, known)
+        super().__init__(f"no gate {name} in this policy{why}\n  there are: {', '.join(known)}")
+        if name in AUDITS:
+            self.hint = f"`[gates.{name}]` in `ledger.toml` asks for it, then `ledger policy accept`"
 
 
 # ── layers ───────────────────────────────────────────────────────────────────────────────────────
@@ -117,9 +143,9 @@ class _Profile(NamedTuple):
         )
 
     def _rule(self, name: str) -> Rule:
-        rule = GATES.get(name)
+        rule = BUILT_IN.get(name)
         if rule is not None:
-            # To mention a built-in gate that is off is to ask for it.
+            # To mention a built-in gate that is off, or is none until then, is to ask for it.
             rule = msgspec.structs.replace(rule, mode=DEFAULT_MODES[self.root], reason="")
         for layer in self.layers:
             if name in layer.gates:
@@ -207,8 +233,10 @@ def _steps(document: Document, key: Key, rule: Rule | None, table: Mapping[str, 
     if "command" in given:
         steps = (_new_step(document, key, inherited, given),)
     elif not inherited:
-        close = nearest(str(key[-1]), GATES)
-        raise document.fault(key, f"needs a command, as no built-in gate has this name{close}", tuple(GATES))
+        close = nearest(str(key[-1]), BUILT_IN)
+        raise document.fault(
+            key, f"needs a command, as no built-in gate has this name{close}", tuple(BUILT_IN)
+        )
     elif given.keys() <= {"paths"}:
         return tuple(
             msgspec.structs.replace(step, **given) if "{paths}" in step.command else step
@@ -270,7 +298,9 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
     document = parse_document(ledger_toml, pyproject)
     if document is None:
         return Configuration(profile="dev", profiles={name: default_policy(name) for name in DEFAULT_MODES})
-    shared = parse_layer(document, (), {"profile": TEXT, "profiles": anything, "storage": anything})
+    shared = parse_layer(
+        document, (), {"profile": TEXT, **dict.fromkeys(("profiles", "storage", "licenses"), anything)}
+    )
     layers = {
         name: parse_layer(document, ("profiles", name), {"extends": TEXT})
         for name in document.names(("profiles",))
@@ -284,7 +314,11 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
         reason = f"there is no profile {shared.profile}{nearest(shared.profile, profiles)}"
         raise document.fault(("profile",), reason, tuple(profiles))
     return Configuration(
-        profile=shared.profile, profiles=profiles, source=document.file, storage=_storage(document)
+        profile=shared.profile,
+        profiles=profiles,
+        source=document.file,
+        storage=_storage(document),
+        licenses=_licenses(document),
     )
 
 
@@ -292,6 +326,19 @@ def _storage(document: Document) -> Storage:
     if not list(document.names(("storage",))):
         return Storage()
     return Storage(**fields_of(document.parse(("storage",), {"warn-size-mb": COUNT})))
+
+
+def _licenses(document: Document) -> LicensePolicy:
+    names = list(document.names(("licenses",)))
+    if not names:
+        return LicensePolicy()
+    parsers = {"allow": TEXTS, "deny": TEXTS, "deny-unknown": FLAG, "exceptions": anything}
+    fields = fields_of(document.parse(("licenses",), parsers))
+    key = ("licenses", "exceptions")
+    if "exceptions" in names:
+        # A reason is what an exception is made of.
+        fields["exceptions"] = document.parse(key, dict.fromkeys(document.names(key), TEXT))
+    return LicensePolicy(**fields)
 
 
 def _chain(document: Document, layers: Mapping[str, Layer], name: str) -> list[str]:
@@ -335,6 +382,7 @@ def encode_policy(configuration: Configuration) -> str:
     shared: dict[str, Any] = {
         "profile": configuration.profile,
         "storage": {"warn-size-mb": configuration.storage.warn_size_mb},
+        "licenses": _encode_licenses(configuration.licenses),
     }
     own: dict[str, dict[str, Any]] = {name: _extends(configuration, name) for name in tables}
     for section in (each for each in tables["dev"] if each != "gates"):
@@ -358,6 +406,15 @@ def encode_policy(configuration: Configuration) -> str:
     shared["profiles"] = {name: table for name, table in own.items() if table or name not in DEFAULT_MODES}
     source = f"{configuration.source} over the defaults" if configuration.source else "the defaults"
     return f"# What is in force: {source}.\n{tomlkit.dumps(shared)}"
+
+
+def _encode_licenses(policy: LicensePolicy) -> dict[str, Any]:
+    return {
+        "allow": list(policy.allow),
+        "deny": list(policy.deny),
+        "deny-unknown": policy.deny_unknown,
+        "exceptions": policy.exceptions,
+    }
 
 
 def _extends(configuration: Configuration, name: str) -> dict[str, Any]:

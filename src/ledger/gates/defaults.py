@@ -26,6 +26,7 @@ METRICS: Mapping[str, tuple[str, ...]] = {
     "pip-audit": ("vulnerabilities",),
     "pip-licenses": ("findings", "packages", "licenses"),
     "nox": ("failed", "skipped", "passed"),
+    "audit": ("findings", "warnings"),
 }
 """What a report of each format counts; the first decides where a gate names no metric."""
 
@@ -114,6 +115,30 @@ GATES: Mapping[str, Rule] = {
     ),
 }
 """The built-in gates as they stand in ``dev``. Types are measured where the configuration mentions them."""
+
+
+def _audit(name: str, *options: str) -> Rule:
+    """Return the gate that is one of the ledger's own audits, which reads the tree and imports none of it."""
+    command = ("ledger", "audit", name, *options, "--json")
+    return Rule(
+        mode="soft",
+        steps=(Step(command=command, format="audit"),),
+        metric="findings",
+        outside=("codex_ml", "ingestion", "ledger", "patches"),
+    )
+
+
+AUDITS: Mapping[str, Rule] = {
+    "secrets": _audit("secrets"),
+    "licenses": _audit("licenses"),
+    "manifest": _audit("manifest"),
+    "capabilities": _audit("capabilities"),
+    "questions": _audit("questions", "--fail-on-open"),
+}
+"""Gates that are there where the configuration names them, and in no policy where it does not."""
+
+BUILT_IN: Mapping[str, Rule] = {**GATES, **AUDITS}
+"""Every gate that needs no command of the configuration's."""
 
 
 def default_policy(profile: str) -> Policy:

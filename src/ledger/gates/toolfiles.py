@@ -36,7 +36,7 @@ _AT_ROOT: Mapping[str, frozenset[str]] = MappingProxyType(
         "pre-commit": frozenset({".pre-commit-config.yaml"}),
         "lint-imports": frozenset({".importlinter", "setup.cfg"}),
         "make": frozenset({"GNUmakefile", "Makefile", "makefile"}),
-        "ledger": frozenset({"ledger.toml"}),
+        "ledger": frozenset({"ledger.toml", ".secrets.baseline"}),
     }
 )
 _ANYWHERE: Mapping[str, frozenset[str]] = MappingProxyType(

@@ -50,7 +50,7 @@ _MORE = (
     ("GitHub Token", r"github_pat_[A-Za-z0-9_]{36,255}"),
     ("Google API Key", r"AIza[0-9A-Za-z_-]{35}(?![0-9A-Za-z_-])"),
     ("NPM tokens", r"(?<![0-9A-Za-z_])npm_[A-Za-z0-9]{36}(?![A-Za-z0-9])"),
-    ("Private Key", r"BEGIN ENCRYPTED PRIVATE KEY"),
+    ("Private Key", r"BEGIN ENCRYPTED PRIVATE KEY"),  # pragma: allowlist secret
     ("Private Key", r"PuTTY-User-Key-File-[13]"),
 )
 _WHOLE = frozenset({"Basic Auth Credentials", "GitHub Token", "GitLab Token"})
@@ -62,22 +62,26 @@ _RANDOM_BITS = 3.5
 
 
 class Found(NamedTuple):
-    """A value that a detector took for a secret, in bytes; ``sure`` is False where it only may be one."""
+    """A value that a detector took for a secret, in bytes; ``sure`` is False where it only may be one.
+
+    ``part`` is what the library itself takes for the secret: for some kinds a part, the same in every one.
+    """
 
     kind: str
     value: bytes
     sure: bool = True
+    part: bytes = b""
 
 
 def search(text: bytes, path: str = "") -> Iterator[Found]:
     """Yield what the detectors find in one line; ``path`` tells of what kind of file it is."""
     seen: set[tuple[str, str]] = set()
     for piece in _pieces(text.decode("latin-1")):
-        for kind, value in _detect(piece, path):
+        for kind, part, value in _detect(piece, path):
             if (kind, value) not in seen:
                 seen.add((kind, value))
                 sure = kind != KEYWORD or is_random(value)
-                yield Found(kind, value.encode("latin-1"), sure)
+                yield Found(kind, value.encode("latin-1"), sure, part.encode("latin-1"))
 
 
 def search_stretches(data: bytes, stretches: list[Stretch]) -> Iterator[tuple[int, Found]]:
@@ -86,6 +90,14 @@ def search_stretches(data: bytes, stretches: list[Stretch]) -> Iterator[tuple[in
         for line_at, line in _lines(data, stretch):
             for found in search(line):
                 yield line_at + line.find(found.value), found
+
+
+def plugin_names() -> list[str]:
+    """Return the library's names of the detectors that are asked, as its baselines list them."""
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    plugins = get_mapping_from_secret_type_to_class()
+    return sorted(plugins[kind].__name__ for kind in KINDS)
 
 
 def is_random(value: str) -> bool:
@@ -127,7 +139,7 @@ def _pieces(text: str) -> Iterator[str]:
         yield text[at : at + _PIECE_BYTES]
 
 
-def _detect(text: str, path: str) -> Iterator[tuple[str, str]]:
+def _detect(text: str, path: str) -> Iterator[tuple[str, str, str]]:
     from detect_secrets.filters import heuristic
 
     for kind, analyze in _detectors():
@@ -139,7 +151,7 @@ def _detect(text: str, path: str) -> Iterator[tuple[str, str]]:
                 or heuristic.is_not_alphanumeric_string(value)
                 or heuristic.is_potential_uuid(value)
             ):
-                yield kind, whole
+                yield kind, value, whole
 
 
 _Analyze: TypeAlias = Callable[[str, str], Iterator[tuple[str, str]]]

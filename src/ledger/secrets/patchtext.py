@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
 
 from ledger.secrets.prefilter import Stretch, find_stretches
+from ledger.secrets.randomness import find_random_strings
 from patches.errors import show_path
 from patches.model import BinaryDelta, FilePatch, Hunk, Patch
 
@@ -27,10 +27,6 @@ SETTINGS_SUFFIXES = (
 )
 """Files in which a value needs no quotes."""
 
-_RANDOM_STRING = re.compile(rb"(?<=[\"'])[A-Za-z0-9+/_-]{24,128}={0,2}(?=[\"'])")
-_DIGEST = re.compile(rb"[0-9a-f]+|[0-9A-F]+|(?:sha|md)[0-9]+-.*")
-_RANDOM_BITS = 4.5
-_RANDOM_LIMIT_BYTES = 1 << 20
 _SHOWN_NOWHERE = ""
 
 
@@ -73,7 +69,7 @@ def scan_patch(data: bytes, patch: Patch, *, reverse: bool = False) -> Sightings
     With ``reverse`` it is taken back: what its text adds is what it removes.
     """
     stretches = find_stretches(data)
-    random = list(_random_strings(data))
+    random = list(find_random_strings(data))
     added: list[Sighting] = []
     kept: list[Sighting] = []
     doubtful: list[Sighting] = []
@@ -189,15 +185,3 @@ def _scan_binary(half: BinaryDelta | None, path: str) -> Iterator[Sighting]:
     for offset, found in search_stretches(half.data, stretches):
         if found.sure:
             yield Sighting(found.kind, path, half.data.count(b"\n", 0, offset) + 1)
-
-
-def _random_strings(data: bytes) -> Iterator[int]:
-    """Yield the offsets of quoted strings that look drawn at random and are no digests."""
-    for match in _RANDOM_STRING.finditer(data, 0, _RANDOM_LIMIT_BYTES):
-        value = match[0]
-        mixed = any(65 <= c <= 90 for c in value) and any(48 <= c <= 57 for c in value)
-        if mixed and not _DIGEST.fullmatch(value):
-            from ledger.secrets.detectors import entropy_bits
-
-            if entropy_bits(value.decode("ascii")) >= _RANDOM_BITS:
-                yield match.start()

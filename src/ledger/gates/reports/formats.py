@@ -196,5 +196,20 @@ FORMATS: Mapping[str, Format] = {
         "sessions",
         ("failed",),
     ),
+    "audit": Format(
+        "audits:parse_audit",
+        ExitCodes(
+            "ledger audit",
+            meanings={
+                2: "a wrong command line or configuration",
+                3: "what it compares with is not there",
+                4: "it could not tell",
+                7: "it refused in order to protect",
+                8: "input or output failed",
+            },
+        ),
+        "files",
+        ("findings",),
+    ),
 }
 """Every format by its name."""

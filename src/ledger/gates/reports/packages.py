@@ -8,28 +8,10 @@ from msgspec import Struct, field
 
 from ledger.gates.reports.source import Source
 from ledger.measurements import Finding, Report
+from ledger.spdx import name_of
 
 _SHOWN = 3
 _UNKNOWN = "UNKNOWN"
-
-# What trove classifiers and older metadata call a licence that has an SPDX name.
-_SPDX = {
-    "apache 2.0": "Apache-2.0",
-    "apache license 2.0": "Apache-2.0",
-    "apache license, version 2.0": "Apache-2.0",
-    "apache software license": "Apache-2.0",
-    "bsd license": "BSD",
-    "gnu general public license v2 (gplv2)": "GPL-2.0-only",
-    "gnu general public license v3 (gplv3)": "GPL-3.0-only",
-    "gnu lesser general public license v3 (lgplv3)": "LGPL-3.0-only",
-    "isc license (iscl)": "ISC",
-    "isc license": "ISC",
-    "mit license": "MIT",
-    "mozilla public license 2.0 (mpl 2.0)": "MPL-2.0",
-    "python software foundation license": "PSF-2.0",
-    "the unlicense (unlicense)": "Unlicense",
-    "zope public license": "ZPL",
-}
 
 
 class _Vulnerability(Struct):
@@ -105,8 +87,7 @@ def normalize_license(text: str) -> tuple[str, ...]:
 
     Several classifiers are joined by ``;``. An expression (``MIT OR Apache-2.0``) stays one name.
     """
-    names = [" ".join(name.split()) for name in text.split(";")]
-    return tuple(_SPDX.get(name.lower(), name) for name in names if name) or (_UNKNOWN,)
+    return tuple(name_of(name) for name in text.split(";") if name.strip()) or (_UNKNOWN,)
 
 
 def _skipped(dependencies: list[_Dependency]) -> tuple[str, ...]:
