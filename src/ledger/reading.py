@@ -24,10 +24,12 @@ from ledger.workspace import Workspace
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from codex_ml.tracking.mlflow_utils import MlflowConfig
     from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
     from ledger.operations.planning import Offer, Planned
+    from ledger.operations.tracking import Tracked
     from ledger.replay import Step
     from ledger.state import State
     from patches.backups import BackupGroup
@@ -306,6 +308,23 @@ class LedgerReader:
         if self._session is None or self._session[1] != position:
             self._session = (process, position, open_session(self.store))
         return self._session[2].execute(query, parameters)
+
+    def project_mlflow(
+        self, config: MlflowConfig, runs: Sequence[str] = (), *, dry_run: bool = False
+    ) -> Iterator[Tracked]:
+        """Bring runs up to date in MLflow: the current one, or those named. See `tracking.project_runs`.
+
+        What ``config`` leaves open is taken from the environment, then from the repository's configuration.
+
+        Raises:
+            UnknownReference: There is no such run.
+            InvalidConfiguration: The configuration cannot be read.
+        """
+        from ledger.operations.tracking import complete, project_runs
+
+        names = [self.resolve(f"{run}:@")[0] for run in runs] or [self.resolve()[0]]
+        config = complete(config, self.repository)
+        return project_runs(self.store, names, config, dry_run=dry_run)
 
     def verify(
         self, checkpoints: Sequence[str | Path] = (), public_keys: Sequence[str | Path] = ()

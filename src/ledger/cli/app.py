@@ -32,6 +32,7 @@ _MODULES = {
     "ledger.cli.transfer": ("export", "import"),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
     "ledger.cli.auditing": ("audit", "doctor"),
+    "ledger.cli.projecting": ("project",),
     "ledger.cli.proving": ("verify", "checkpoint"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

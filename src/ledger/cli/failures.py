@@ -91,6 +91,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         *_audit_rows(),
         *_checkpoint_rows(),
         *_transfer_rows(),
+        *_tracking_rows(),
         (errors.LedgerError, USAGE),
         *_engine_rows(),
         (click.UsageError, USAGE),
@@ -152,6 +153,16 @@ def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     yield (transfer_errors.MissingBase, NOT_APPLIED)
     for kind in (transfer_errors.DivergedRun, transfer_errors.OpenHere, transfer_errors.FileInTheWay):
         yield (kind, PROTECTED)
+
+
+def _tracking_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from codex_ml.tracking import errors
+
+    yield (errors.DeletedRun, TRY_AGAIN)
+    yield (errors.OtherHistory, PROTECTED)
+    for kind in (errors.TrackingUnreachable, errors.TrackingRefused, errors.RunLeftOpen):
+        yield (kind, INPUT_OUTPUT)
+    yield (errors.TrackingError, USAGE)
 
 
 def exit_code_of(error: BaseException) -> ExitCode:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from codex_ml.tracking.mlflow_utils import MlflowConfig
 from ledger.errors import LedgerError
 from ledger.gates.defaults import (
     AUDITS,
@@ -32,11 +33,13 @@ from ledger.gates.defaults import (
 from ledger.gates.documents import (
     COUNT,
     FLAG,
+    LABELS,
     TEXT,
     TEXTS,
     Document,
     InvalidConfiguration,
     Key,
+    Parser,
     nearest,
     parse_document,
 )
@@ -62,6 +65,13 @@ __all__ = [
     "read_configuration",
     "skip_gates",
 ]
+
+
+_APART: Mapping[str, Mapping[str, Parser]] = {
+    "storage": {"warn-size-mb": COUNT},
+    "mlflow": {"uri": TEXT, "experiment": TEXT, "tags": LABELS, "log-system-metrics": FLAG},
+}
+"""The tables that are of no profile and count at once, with what their keys take."""
 
 
 class Storage(Struct, frozen=True):
@@ -94,6 +104,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     source: str = ""
     storage: Storage = Storage()
     licenses: LicensePolicy = LicensePolicy()
+    mlflow: MlflowConfig = MlflowConfig()
 
     @property
     def policy(self) -> Policy:
@@ -298,9 +309,8 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
     document = parse_document(ledger_toml, pyproject)
     if document is None:
         return Configuration(profile="dev", profiles={name: default_policy(name) for name in DEFAULT_MODES})
-    shared = parse_layer(
-        document, (), {"profile": TEXT, **dict.fromkeys(("profiles", "storage", "licenses"), anything)}
-    )
+    more = {"profile": TEXT, "profiles": anything, "licenses": anything, **dict.fromkeys(_APART, anything)}
+    shared = parse_layer(document, (), more)
     layers = {
         name: parse_layer(document, ("profiles", name), {"extends": TEXT})
         for name in document.names(("profiles",))
@@ -317,15 +327,17 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
         profile=shared.profile,
         profiles=profiles,
         source=document.file,
-        storage=_storage(document),
         licenses=_licenses(document),
+        storage=Storage(**_apart(document, "storage")),
+        mlflow=MlflowConfig(**_apart(document, "mlflow")),
     )
 
 
-def _storage(document: Document) -> Storage:
-    if not list(document.names(("storage",))):
-        return Storage()
-    return Storage(**fields_of(document.parse(("storage",), {"warn-size-mb": COUNT})))
+def _apart(document: Document, name: str) -> dict[str, Any]:
+    """Return the fields of a table that is of no profile: none where it is not there."""
+    if not list(document.names((name,))):
+        return {}
+    return fields_of(document.parse((name,), _APART[name]))
 
 
 def _licenses(document: Document) -> LicensePolicy:
@@ -383,6 +395,7 @@ def encode_policy(configuration: Configuration) -> str:
         "profile": configuration.profile,
         "storage": {"warn-size-mb": configuration.storage.warn_size_mb},
         "licenses": _encode_licenses(configuration.licenses),
+        **_encode_mlflow(configuration.mlflow),
     }
     own: dict[str, dict[str, Any]] = {name: _extends(configuration, name) for name in tables}
     for section in (each for each in tables["dev"] if each != "gates"):
@@ -415,6 +428,16 @@ def _encode_licenses(policy: LicensePolicy) -> dict[str, Any]:
         "deny-unknown": policy.deny_unknown,
         "exceptions": policy.exceptions,
     }
+def _encode_mlflow(config: MlflowConfig) -> dict[str, Any]:
+    said = {
+        "uri": config.uri,
+        "experiment": config.experiment,
+        "tags": dict(config.tags),
+        "log-system-metrics": config.log_system_metrics,
+    }
+    # What is left to the environment has no value here.
+    given = {key: value for key, value in said.items() if value not in ("", {}, None)}
+    return {"mlflow": given} if given else {}
 
 
 def _extends(configuration: Configuration, name: str) -> dict[str, Any]:

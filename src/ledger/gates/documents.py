@@ -84,6 +84,7 @@ FREE_TEXT = Word(str, "a string")
 TEXTS = Word(tuple[_Filled, ...], "an array of strings that are not empty")
 FLAG = Word(bool, "true or false")
 NUMBER = Word(float, "a number")
+LABELS = Word(dict[str, str], "a table of strings")
 VARIABLES = Word(tuple[_Variable, ...], "an array of names of environment variables")
 COUNT = Word(Annotated[int, Meta(ge=1)], "an integer from 1")
 CODES = Word(

@@ -11,10 +11,15 @@ from msgspec import Struct
 from ledger.errors import GitFailed
 from ledger.events import AnyEvent, PatchApplied, PatchRefused
 from ledger.filerecords import parse_path
+from ledger.projections.mlflow import file_name
+from ledger.projections.published import places_of
 from ledger.repository import Repository
 from ledger.secrets.masking import mask
 from patches.errors import show_path
 from patches.gitprogram import git_environment
+
+_SENT = ("patch", "note", "waived", "reason")
+"""The bodies of events that go to MLflow, as files or in a run's description."""
 
 _MANY = 200
 """So many commits are named to one git command."""
@@ -56,8 +61,24 @@ def list_copies(
     if any(getattr(event, "output", None) in digests for event in events):
         found.append(Copy("caches of the gates' tools", str(repository.ledger_dir / "cache" / "tools")))
     found.append(Copy("exports and backups", "files of `ledger export`, copies of the ledger's directory"))
-    found.append(Copy("MLflow", "what was logged there"))
+    found += _sent_to_mlflow(repository, events, digests)
     return tuple(found)
+
+
+def _sent_to_mlflow(
+    repository: Repository, events: Sequence[AnyEvent], digests: Collection[str]
+) -> Iterator[Copy]:
+    """Yield where runs were sent from here, as far as that is known, and that they may be elsewhere."""
+    for event in events:
+        sent = [name for name in _SENT if getattr(event, name, None) in digests]
+        if isinstance(event, PatchRefused) or not sent:
+            continue
+        what = file_name(event.v) if sent == ["patch"] else "its description"
+        for place in places_of(repository.ledger_dir / "cache", event.run):
+            if event.v <= place.until_v:
+                where = f"{place.uri}, experiment {place.experiment}, run {place.mlflow_run}"
+                yield Copy("MLflow", f"{where}: {what}; `ledger project mlflow` replaces it, not its backups")
+    yield Copy("MLflow", "where another clone has sent the run, or this one before its cache was deleted")
 
 
 def _blobs(repository: Repository, patches: Sequence[PatchApplied]) -> dict[str, bytes]:

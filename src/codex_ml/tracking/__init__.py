@@ -1,0 +1,1 @@
+"""Tracking: runs on an MLflow server, kept honest: ended on every way out, named where they cannot be."""
