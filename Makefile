@@ -13,6 +13,7 @@ PYTHON ?=
 ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP_FLAGS := -qq --no-input --no-compile -c constraints.txt
+NODEPS := requirements-nodeps.txt
 INPUTS := pyproject.toml constraints.txt
 
 # An environment belongs to the folder it was made for: after a move or a copy it would run the code of
@@ -96,9 +97,10 @@ $(VENV)/.core: $(INPUTS) | $(VENV)/bin/python
 	@printf '%s\n' '$(CURDIR)' > $(VENV)/.folder
 	@touch $@
 
-$(VENV)/.all: $(INPUTS) | $(VENV)/bin/python
+$(VENV)/.all: $(INPUTS) $(NODEPS) | $(VENV)/bin/python
 	@echo "installing the core, all extras and the test tools into $(VENV) (a few minutes the first time)"
 	@$(PY) -m pip install $(PIP_FLAGS) -e '.[all,dev]'
+	@$(PY) -m pip install -qq --no-input --no-compile --no-deps -r $(NODEPS) || echo "not installed: $(NODEPS)"
 	@printf '%s\n' '$(CURDIR)' > $(VENV)/.folder
 	@touch $(VENV)/.core $@
 

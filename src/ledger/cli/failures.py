@@ -92,6 +92,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         *_checkpoint_rows(),
         *_transfer_rows(),
         *_tracking_rows(),
+        *_tokenizer_rows(),
         (errors.LedgerError, USAGE),
         *_engine_rows(),
         (click.UsageError, USAGE),
@@ -163,6 +164,13 @@ def _tracking_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     for kind in (errors.TrackingUnreachable, errors.TrackingRefused, errors.RunLeftOpen):
         yield (kind, INPUT_OUTPUT)
     yield (errors.TrackingError, USAGE)
+
+
+def _tokenizer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from codex_ml import errors
+
+    yield (errors.TokenizerUnreadable, INPUT_OUTPUT)
+    yield (errors.CodexError, USAGE)
 
 
 def exit_code_of(error: BaseException) -> ExitCode:

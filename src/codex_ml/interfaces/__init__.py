@@ -1,0 +1,1 @@
+"""Interfaces to models' tools: what they ignore or guess is an error here."""
