@@ -1,4 +1,4 @@
-"""The suite on every supported Python (``make`` alone covers the one that .venv has), and `status-validate`."""
+"""The suite on every supported Python (``make`` covers the one that .venv has), and `status-validate`."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def core(session: nox.Session) -> None:
 
 @nox.session(name="status-validate", venv_backend="none")
 def status_validate(session: nox.Session) -> None:
-    """What this installation can do, tried and held against the schema: nothing is installed or downloaded."""
+    """What this installation can do, tried and held against the schema; nothing is downloaded."""
     session.run(sys.executable, "tools/status/validate_status.py", *session.posargs)

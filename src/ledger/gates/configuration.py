@@ -428,6 +428,8 @@ def _encode_licenses(policy: LicensePolicy) -> dict[str, Any]:
         "deny-unknown": policy.deny_unknown,
         "exceptions": policy.exceptions,
     }
+
+
 def _encode_mlflow(config: MlflowConfig) -> dict[str, Any]:
     said = {
         "uri": config.uri,
