@@ -238,9 +238,10 @@ class Ledger(LedgerReader):
     def capture_error(self, step: str, message: str, *, context: str = "") -> ErrorCaptured:
         """Record an error that a step met, in the open run or a new one. See `questions.capture`."""
         from ledger.operations import questions
+        from ledger.operations.captures import Capture
 
         workspace = self._asking(ErrorCaptured, "error", step=step, message=message, context=context)
-        return questions.capture(workspace, step, message, context=context)
+        return questions.capture(workspace, Capture(step=step, message=message, context=context))
 
     def answer(self, reference: str, text: str) -> QuestionAnswered:
         """Record the answer to an open question of the open run. See `questions.answer`."""
@@ -250,13 +251,16 @@ class Ledger(LedgerReader):
         workspace = self._asking(QuestionAnswered, "answer", run=run, v=v, text=text)
         return questions.answer(workspace, v, text, run=run)
 
-    def retire(self, reference: str, *, reason: str = "") -> QuestionRetired:
-        """Record that an open question of the open run needs no answer. See `questions.retire`."""
+    def retire(self, *references: str, reason: str = "") -> tuple[QuestionRetired, ...]:
+        """Record that open questions of the open run need no answer, all or none. See `questions.retire`."""
         from ledger.operations import questions
 
-        run, v = self.resolve(reference)
-        workspace = self._asking(QuestionRetired, "retire", run=run, v=v, reason=reason)
-        return questions.retire(workspace, v, reason=reason, run=run)
+        (run, v), *others = (self.resolve(reference) for reference in references)
+        given: dict[str, object] = {"run": run, "v": v, "reason": reason}
+        if others:
+            given["others"] = others
+        workspace = self._asking(QuestionRetired, "retire", **given)
+        return questions.retire(workspace, [(run, v), *others], reason=reason)
 
     def gate(self, options: GateOptions | None = None, progress: Progress | None = None) -> Gated:
         """Measure the candidate. See `gating.gate`."""

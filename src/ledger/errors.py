@@ -298,6 +298,16 @@ class NoQuestion(LedgerError):
         super().__init__(f"{event} is no open question of this run")
 
 
+class InvalidStep(LedgerError):
+    """A step is not a number and a description. Nothing was written."""
+
+    hint = "for example `--step 3:build`, or `--step 1.2:setup`"
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        super().__init__(f"{step!r} is no step: expected NUMBER:DESCRIPTION")
+
+
 class DriftInTheWay(LedgerError):
     """Edits by hand lie among the states that a rollback would take away. Nothing was written."""
 

@@ -17,11 +17,14 @@ from ledger.errors import LostRace, NotACopy
 from ledger.events import (
     NO_DIGEST,
     CommitSeen,
+    ErrorCaptured,
     Event,
     PatchApplied,
     PatchRolledBack,
     PhaseEntered,
     PolicySet,
+    QuestionAnswered,
+    QuestionRetired,
     RetentionApplied,
     RunFinished,
     RunRebased,
@@ -31,6 +34,9 @@ from ledger.events import (
     parse_event,
 )
 from ledger.policies import PhaseRule
+
+_REFUSALS = 64
+"""Open questions that a head names: those before are for people to close."""
 
 
 class RunHead(Struct, frozen=True):
@@ -44,7 +50,8 @@ class RunHead(Struct, frozen=True):
     changed the tree in a way this version does not understand, "" as long as there is none.
     ``retired`` is the event by which retention took the run: no more than its name and end is known then.
     ``imported`` says that the run's home is another ledger: it is never open here. ``finished`` says that
-    it has ended.
+    it has ended. ``refusals`` are the versions of the open questions about refused patches, the last of them:
+    a patch that applies may close one, and most runs have none, so that nothing is read for it.
     """
 
     run: str
@@ -69,6 +76,7 @@ class RunHead(Struct, frozen=True):
     retired: str = ""
     imported: bool = False
     finished: bool = False
+    refusals: tuple[int, ...] = ()
 
 
 def retired_heads(
@@ -108,12 +116,16 @@ class Step(NamedTuple):
 def advance(head: RunHead | None, steps: Sequence[Step]) -> RunHead:
     """Return the head after events of one run, in order; ``head`` is None before a run's first event."""
     changes: dict[str, Any] = {}
+    refusals = () if head is None else head.refusals
     for event, _, _ in steps:
         changes |= _changes(event)
+        refusals = _refusals(refusals, event)
     event, digest, position = steps[-1]
     if head is None:
         head = RunHead(run=event.run, v=event.v, digest=digest, position=position)
-    return replace(head, v=event.v, digest=digest, position=position, at_ns=event.at_ns, **changes)
+    return replace(
+        head, v=event.v, digest=digest, position=position, at_ns=event.at_ns, refusals=refusals, **changes
+    )
 
 
 def from_elsewhere(head: RunHead) -> RunHead:
@@ -169,6 +181,16 @@ def _changes(event: Event | UnknownEvent) -> dict[str, Any]:
         case _:
             pass
     return said
+
+
+def _refusals(open_: tuple[int, ...], event: Event | UnknownEvent) -> tuple[int, ...]:
+    match event:
+        case ErrorCaptured(cause="patch", same_as=None):
+            return (*open_, event.v)[-_REFUSALS:]
+        case QuestionAnswered() | QuestionRetired():
+            return tuple(v for v in open_ if v != event.error_v)
+        case _:
+            return open_
 
 
 def _state(tree: str, tree_v: int, state_v: int) -> dict[str, Any]:

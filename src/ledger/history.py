@@ -19,6 +19,7 @@ from ledger.events import (
     ErrorCaptured,
     GateMeasured,
     PatchApplied,
+    PatchRefused,
     PatchRolledBack,
     PhaseEntered,
     PolicySet,
@@ -58,8 +59,10 @@ class History:
     ``live`` are the states from the base to the candidate, less those rolled back. ``patches`` has every
     change of the tree that was recorded as a patch, by version; ``policy`` is the profile in force;
     ``tickets`` the open ones by gate; ``questions`` the open ones by version, ``captured`` the question
-    that each error belongs to; ``checks`` what was verified of result trees, ``weakened`` where
-    the policy came to ask for less; ``commits`` the commits seen, each with its state's version.
+    that each error belongs to, ``errors`` the errors themselves, and ``closed`` what closed a question;
+    ``refused`` are the patches that did not apply; ``checks`` what was verified of result trees,
+    ``weakened`` where the policy came to ask for less; ``commits`` the commits seen, each with its state's
+    version.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -72,6 +75,9 @@ class History:
         self.tickets: dict[str, TicketOpened] = {}
         self.questions: dict[int, ErrorCaptured] = {}
         self.captured: dict[int, int] = {}
+        self.errors: dict[int, ErrorCaptured] = {}
+        self.closed: dict[int, QuestionAnswered | QuestionRetired] = {}
+        self.refused: dict[int, PatchRefused] = {}
         self.checks: list[ChecksVerified] = []
         self.weakened: list[Weakening] = []
         self.commits: list[tuple[str, int]] = []
@@ -181,6 +187,11 @@ class History:
             judge(m, rule).verdict for m in runs if m.environment == runs[-1].environment
         }
 
+    def take_all(self, events: Iterable[AnyEvent]) -> None:
+        """Take the next events, in order."""
+        for event in events:
+            self.take(event)
+
     def take(self, event: AnyEvent) -> None:
         """Take the next event."""
         self.v = event.v
@@ -217,10 +228,14 @@ class History:
                 self.tickets.pop(event.gate, None)
             case ErrorCaptured():
                 self.captured[event.v] = event.same_as or event.v
+                self.errors[event.v] = event
                 if event.same_as is None:
                     self.questions[event.v] = event
             case QuestionAnswered() | QuestionRetired():
                 self.questions.pop(event.error_v, None)
+                self.closed[event.error_v] = event
+            case PatchRefused():
+                self.refused[event.v] = event
             case _:
                 pass
 

@@ -136,6 +136,10 @@ class RunLog:
         """Store a body durably and return its digest."""
         return self._store.write_body(data)
 
+    def read_body(self, digest: str) -> bytes:
+        """Return a body. Raises as `ledger.store.interface.Store.read_body`."""
+        return self._store.read_body(digest)
+
     def write_text(self, text: bytes) -> str:
         """Store what a person or a tool said, without the secrets in it, and return its digest."""
         return self._store.write_body(mask(text))

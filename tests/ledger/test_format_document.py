@@ -120,16 +120,18 @@ def test_the_second_reader_sees_the_same_events(ledger: Ledger) -> None:
         json.loads(msgspec.json.encode(event)) for *_, event in first
     ]
     kinds = {"run.started/1", "policy.set/1", "run.finished/1"}
-    kinds |= {"patch.applied/1", "patch.refused/1", "commit.seen/1"}
+    kinds |= {"patch.applied/1", "patch.refused/1", "error.captured/1", "commit.seen/1"}
     assert {frame.event["kind"] for frame in frames} == kinds
 
 
 def test_the_second_reader_checks_the_same_chains(ledger: Ledger) -> None:
-    """Both runs' chains hold, and their groups: a start is written with its policy, and with a first patch."""
+    """Both runs' chains hold, and their groups: a start is written with its policy, and with
+    a first patch; a refusal with its question.
+    """
     frames = read_frames(ledger.path)
     runs = check_runs(frames)
     assert {run: len(events) for run, events in runs.items()} == {head.run: head.v for head in ledger.runs()}
-    assert [frame.n for frame in frames] == [1, 0] + [0] * (len(frames) - 5) + [2, 1, 0]
+    assert [frame.n for frame in frames] == [1, 0, 0, 1, 0] + [0] * (len(frames) - 8) + [2, 1, 0]
     assert all(frame.w < frame.s for frame in frames)
 
 
@@ -217,8 +219,8 @@ def test_both_readers_end_a_segment_where_the_next_begins(ledger: Ledger) -> Non
     before = read_frames(ledger.path)
     segment = ledger.path / "log" / f"{1:020d}.jsonl"
     lines = segment.read_bytes().splitlines(keepends=True)
-    segment.with_name(f"{5:020d}.jsonl").write_bytes(b"".join(lines[4:]))
-    segment.write_bytes(b"".join(lines[:5]) + b"in doubt\n")
+    segment.with_name(f"{6:020d}.jsonl").write_bytes(b"".join(lines[5:]))
+    segment.write_bytes(b"".join(lines[:6]) + b"in doubt\n")
     assert read_frames(ledger.path) == before
     first = Ledger.open(ledger.path.parent).store.frames()
     assert [frame.h for frame in first] == [frame.h for frame in before]

@@ -55,7 +55,7 @@ def test_the_same_error_again_joins_its_question(ledger: Ledger) -> None:
 def test_a_question_is_closed_once(ledger: Ledger) -> None:
     """By an answer or by retiring it; what is no open question is refused, and nothing is written."""
     captured = ledger.capture_error("1:prep", "x")
-    closed = ledger.retire(captured.reference, reason="a typo")
+    (closed,) = ledger.retire(captured.reference, reason="a typo")
     position = ledger.store.position()
     for reference in (captured.reference, closed.reference, f"{captured.run}:1"):
         with pytest.raises(NoQuestion):

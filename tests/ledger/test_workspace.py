@@ -96,7 +96,10 @@ def test_a_refused_patch_in_a_run_is_an_event(book: Book, ledger: Ledger) -> Non
     assert ledger.body(event.patch) == bad
     assert ledger.body(event.reason).decode() == str(caught.value)
     assert (event.error, event.source) == ("HunkMismatch", "bad.diff")
-    assert caught.value.__notes__ == ["recorded as try:3"]
+    assert caught.value.__notes__ == [
+        "recorded as try:3",
+        "asked as try:4: it is answered where the patch applies",
+    ]
     book.assert_followed(book.write_tree(BASE))
 
 

@@ -80,9 +80,10 @@ def answer(event: str, text: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("event")
-@click.option("-m", "--message", default="", help="Why it needs none: kept with the event.")
+@click.argument("events", metavar="EVENT...", nargs=-1, required=True)
+@click.option("-m", "--message", default="", help="Why they need none: kept with the events.")
 @id_option
-def retire(event: str, message: str) -> None:
-    """Close an open question of the open run that needs no answer any more."""
-    click.echo(open_ledger().retire(event, reason=readable(message)).reference)
+def retire(events: tuple[str, ...], message: str) -> None:
+    """Close open questions of the open run that need no answer any more, all of them or none."""
+    for retired in open_ledger().retire(*events, reason=readable(message)):
+        click.echo(retired.reference)

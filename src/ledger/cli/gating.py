@@ -135,6 +135,9 @@ def report_gated(gated: Gated, style: str) -> None:
             say(f"{result.gate}: {reason}")
         if result.verdict == "fail" and result.event:
             say(f"{result.gate}: `ledger show {result.event}` has the whole output")
+    if gated.questions:
+        asked = ", ".join(gated.questions)
+        say(f"asked as {asked}: answered where the gate passes (`ledger questions --open`)")
     _say_outcome(gated)
     for note in gated.notes:
         say(f"note: {note}")
@@ -150,6 +153,7 @@ def _plain(gated: Gated) -> dict[str, object]:
         "kept": gated.kept or None,
         "gates": gated.results,
         "notes": gated.notes,
+        "questions": gated.questions,
     }
 
 

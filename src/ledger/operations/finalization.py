@@ -39,8 +39,10 @@ def check_final(workspace: Workspace, log: RunLog, *, waived: bool) -> None:
     if history.tickets and not waived:
         gates = ", ".join(sorted(history.tickets))
         missing.append((f"open tickets: {gates} (fix it, or say why not with --waive)", "ledger tickets"))
-    if history.questions and not waived:
-        asked = ", ".join(f"{log.head.run}:{v} ({event.step})" for v, event in history.questions.items())
+    # A gate that does not pass has its ticket, and a patch that was refused changed nothing.
+    unanswered = [each for each in history.questions.values() if each.met_by not in ("gate", "patch")]
+    if unanswered and not waived:
+        asked = ", ".join(f"{event.reference} ({event.step})" for event in unanswered)
         what = f"unanswered errors: {asked} (answer them, or say why not with --waive)"
         missing.append((what, "ledger questions --open"))
     if missing:

@@ -26,6 +26,7 @@ from ledger.operations.notes import notes_on
 from ledger.operations.recording import measured_event, ticket_events
 from ledger.operations.rollback import roll_back
 from ledger.operations.runs import ensure_written
+from ledger.operations.settling import gate_questions, settle_measurement, settle_recalled
 from ledger.operations.verdicts import Gated, GateResult, recall, result_of
 from ledger.policies import Rule
 from ledger.projections.refs import RunRef
@@ -131,7 +132,7 @@ class _Round:
         return verdicts
 
     def append(self, gate: str, measured: Measurement, place: Site) -> Verdict:
-        """Append one measurement and what becomes of the gate's ticket, and return its verdict."""
+        """Append one measurement with what becomes of its ticket and question; return its verdict."""
         with self.workspace.locked():
             log = self.workspace.require(self.run)
             history = self.workspace.history(log)
@@ -142,6 +143,7 @@ class _Round:
             group: list[Event] = [event]
             if event.verdict != "inconclusive":
                 group += ticket_events(log, history, event, rule)
+            group += settle_measurement(log, history, event, rule, event.v + len(group))
             appended = log.append(*group)[0]
             assert isinstance(appended, GateMeasured)
             self.events.setdefault(gate, []).append(appended)
@@ -277,6 +279,7 @@ def _conclude(round_: _Round, options: GateOptions) -> Gated:
             started=round_.started,
         )
         _settle_recorded(log, history, round_)
+        gated = msgspec.structs.replace(gated, questions=_questions(history, round_))
         if gated.rejected:
             gated = _reject(round_, log, history, gated, options)
         workspace.project_accepted(log)
@@ -314,14 +317,21 @@ def _last_measured(round_: _Round) -> dict[str, GateMeasured]:
 
 
 def _settle_recorded(log: RunLog, history: History, round_: _Round) -> None:
-    """Open and close the tickets of gates that were measured before: the tree has come back."""
+    """Open and close tickets and questions of gates that were measured before: the tree has come back."""
     if history.candidate.tree != round_.candidate.tree:
         return
     for name, measured in round_.recorded.items():
         now = msgspec.structs.replace(measured, state_v=round_.candidate.v)
-        tickets = ticket_events(log, history, now, round_.rules[name])
-        if tickets:
-            log.append(*tickets)
+        rule = round_.rules[name]
+        tickets = ticket_events(log, history, now, rule)
+        settled = [*tickets, *settle_recalled(log, history, now, rule, tickets)]
+        if settled:
+            history.take_all(log.append(*settled))
+
+
+def _questions(history: History, round_: _Round) -> tuple[str, ...]:
+    """Return the open questions of the gates of a round."""
+    return tuple(asked.reference for name in round_.rules for asked in gate_questions(history, name))
 
 
 def _result(round_: _Round, history: History, name: str, rule: Rule) -> GateResult:

@@ -10,12 +10,13 @@ import msgspec
 from msgspec import UnsetType
 
 from ledger.errors import DroppedBody, LedgerError, NoWorkTree, UnknownReference
-from ledger.events import AnyEvent, Cause, PatchApplied, PatchRefused
+from ledger.events import AnyEvent, Cause, ErrorCaptured, Event, PatchApplied, PatchRefused
 from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.diagnosis import diagnose
 from ledger.operations.outcome import Applied, unchanged
 from ledger.operations.planning import Offer, Planned, Refusal, plan_all
 from ledger.operations.screening import screen
+from ledger.operations.settling import ask_refusal, settle_patches
 from ledger.projections.worktree import net_touches
 from ledger.provenance import Provenance
 from ledger.run import RunLog
@@ -87,8 +88,11 @@ def _refused(workspace: Workspace, log: RunLog, refusal: Refusal) -> PatchError:
         return error
     if log.written:
         refused = log.refused(refusal.text, error, refusal.provenance, base_tree=refusal.base)
-        (event,) = log.append(refused)
+        asked = ask_refusal(log, workspace.history(log), refused, str(error), log.head.v + 2)
+        event, question = log.append(refused, asked)
         error.add_note(f"recorded as {event.reference}")
+        assert isinstance(question, ErrorCaptured)
+        error.add_note(f"asked as {question.question}: it is answered where the patch applies")
     if refusal.base == log.head.tree:
         given = refusal.provenance
         merging = "" if given.flags.three_way else shlex.quote(given.source or "-")
@@ -210,8 +214,8 @@ def carry_out(
     steps = [(each, tuple(map(FileRecord.of, each.changes))) for each in planned if each.changes]
     started = "" if log.written else log.head.run
 
-    def make() -> list[PatchApplied]:
-        return [
+    def make() -> list[Event]:
+        made = [
             log.applied(
                 cause,
                 _recorded(workspace, each),
@@ -226,6 +230,9 @@ def carry_out(
             )
             for each, files in steps
         ]
+        # Most runs have no open refusal, and are not read.
+        answers = settle_patches(log, workspace.history(log), made) if log.head.refusals else []
+        return [*made, *answers]
 
     change = Change(net_touches(files for _, files in steps), planned[-1].result, adopted=cause == "drift")
     events, left = workspace.carry_out(log, change, make)

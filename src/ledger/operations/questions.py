@@ -2,42 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ledger.errors import NoQuestion
 from ledger.events import ErrorCaptured, QuestionAnswered, QuestionRetired
+from ledger.operations.captures import Capture, Captures, check_step
 from ledger.run import RunLog
 from ledger.workspace import Workspace
 
+__all__ = ["Capture", "answer", "capture", "capture_all", "retire"]
 
-def capture(
-    workspace: Workspace, step: str, message: str, *, context: str = "", run: str = ""
-) -> ErrorCaptured:
+
+def capture(workspace: Workspace, captured: Capture, *, run: str = "") -> ErrorCaptured:
     """Record an error. The same one again, in the same step, joins the question that is open.
 
     Args:
         workspace: Where.
-        step: The step that met it, as in ``3:build``.
-        message: What was said.
-        context: What was being done, in a few words.
+        captured: The error.
         run: The run that must be open; by default the open one, or a new one.
 
     Raises:
+        InvalidStep: Its step is no number with a description. Nothing was written.
         NoRun: ``run`` is not open in this work tree.
     """
+    check_step(captured.step)
+    return capture_all(workspace, [captured], title=captured.step, run=run)[0]
+
+
+def capture_all(
+    workspace: Workspace, captures: Sequence[Capture], *, title: str, run: str = ""
+) -> tuple[ErrorCaptured, ...]:
+    """Record errors in their order as one group, with what became of their questions: all of them or none.
+
+    Those that are the same join one question, each with an event of its own. A step may be anything here:
+    old files have what they have.
+
+    Args:
+        workspace: Where.
+        captures: The errors, at least one.
+        title: What a new run is about.
+        run: The run that must be open; by default the open one, or a new one.
+
+    Raises:
+        NoRun: ``run`` is not open in this work tree. Nothing was written.
+    """
     with workspace.locked():
-        log = workspace.resume(run) or workspace.begin(step)
-        said = log.write_text(message.encode())
-        asked = workspace.history(log).questions
-        same = [event.v for event in asked.values() if (event.step, event.message) == (step, said)]
-        event = ErrorCaptured(
-            **log.identity(),
-            step=step,
-            message=said,
-            context=log.write_note(context),
-            same_as=same[0] if same else None,
-        )
-        captured = log.append(event)[-1]
-        assert isinstance(captured, ErrorCaptured)
-        return captured
+        log = workspace.resume(run) or workspace.begin(title)
+        taken = Captures(log, workspace.history(log)).take_all(captures, log.head.v + 1)
+        appended = log.append(*taken)
+        return tuple(event for event in appended if isinstance(event, ErrorCaptured))
 
 
 def answer(workspace: Workspace, v: int, text: str, *, run: str = "") -> QuestionAnswered:
@@ -61,14 +74,26 @@ def answer(workspace: Workspace, v: int, text: str, *, run: str = "") -> Questio
         return answered
 
 
-def retire(workspace: Workspace, v: int, *, reason: str = "", run: str = "") -> QuestionRetired:
-    """Record that an open question needs no answer any more; arguments and errors as `answer`."""
+def retire(
+    workspace: Workspace, asked: Sequence[tuple[str, int]], *, reason: str = ""
+) -> tuple[QuestionRetired, ...]:
+    """Record that open questions need no answer any more, all of them or none.
+
+    Args:
+        workspace: Where.
+        asked: Run and version of each one's error, or of one that joined it; at least one.
+        reason: Why.
+
+    Raises:
+        NoQuestion, NoRun: As `answer`.
+    """
     with workspace.locked():
-        log, asked = _find(workspace, v, run)
-        event = QuestionRetired(**log.identity(), error_v=asked, reason=log.write_note(reason))
-        (retired,) = log.append(event)
-        assert isinstance(retired, QuestionRetired)
-        return retired
+        found = [_find(workspace, v, run) for run, v in asked]
+        log = found[0][0]
+        why = log.write_note(reason)
+        versions = dict.fromkeys(v for _, v in found)
+        events = [QuestionRetired(**log.identity(), error_v=v, reason=why) for v in versions]
+        return tuple(event for event in log.append(*events) if isinstance(event, QuestionRetired))
 
 
 def _find(workspace: Workspace, v: int, run: str) -> tuple[RunLog, int]:

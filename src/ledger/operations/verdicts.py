@@ -50,6 +50,8 @@ class Gated(Struct, frozen=True, kw_only=True):
     kept: str = ""
     notes: tuple[str, ...] = ()
     started: str = ""
+    questions: tuple[str, ...] = ()
+    """The questions that its gates have asked, and that are open."""
 
     @property
     def rejected(self) -> bool:
