@@ -71,8 +71,10 @@ bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this r
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
 	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)
 
-git-suite: $(VENV)/.all ## Git's own test scripts for `git apply` on this engine (ARGS=/path/to/built/git)
+git-suite: $(VENV)/.all ## Git's own test scripts for apply, mv and am on this engine (ARGS=/path/to/built/git)
 	@$(PY) tools/git_suite.py $(ARGS)
+	@$(PY) tools/am_agreement.py $(ARGS)
+	@$(PY) tools/mailinfo_agreement.py $(ARGS)
 
 test-newest-duckdb: $(NEWEST)/.stamp ## What reads or writes through DuckDB, on the newest one
 	@$(NEWEST)/bin/python tools/newest_duckdb.py -n auto $(ARGS)

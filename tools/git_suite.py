@@ -1,10 +1,11 @@
-"""Git's own test scripts for `git apply`, with every `git apply` in them handed to this engine.
+"""Git's own test scripts for `git apply` and `git mv`, with every one of those handed to this engine.
 
     python tools/git_suite.py GIT_SOURCE [t4101 t4124 ...] [--least N] [--root DIR] [--system]
 
 GIT_SOURCE is an unpacked and built source tree of Git. Its test library runs whatever `git` it finds
-in a directory of our choosing: there stands a wrapper that takes `apply` away and leaves the rest to
-the built Git. Prints a line for each script and the failing cases, and fails where fewer than N pass.
+in a directory of our choosing: there stands a wrapper that takes `apply` and `mv` away and leaves the rest
+to the built Git. A `git mv` is a `ledger mv` in a run of its own, on the tree of the index. Prints a line
+for each script and the failing cases, and fails where fewer than N pass.
 With --system nothing is taken away: what remains then fails because of the machine.
 """
 
@@ -22,23 +23,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-LEAST = 466  # all of them, in git 2.55
-_SCRIPTS = "t41[0-4]*-apply-*.sh"
+LEAST = 466 + 53  # of 466 and 54, in git 2.55
+_SCRIPTS = ("t41[0-4]*-apply-*.sh", "t7001-mv.sh")
 _CASE = re.compile(r"^(ok|not ok) \d+ (?:- )?(.*?)(?: # (TODO|SKIP|skip).*)?$", re.MULTILINE)
 
-# `apply` is the first word that is no option of git's own. Those options are put into the environment by
+# The command is the first word that is no option of git's own. Those options are put into the environment by
 # git itself: it runs the engine as an alias, which starts at the top of the work tree, told where it was.
 _WRAPPER = """\
 #!/bin/sh
 real={real}
-engine={engine}
 GIT_EXEC_PATH={source}
 GIT_TEMPLATE_DIR={source}/templates/blt
 export GIT_EXEC_PATH GIT_TEMPLATE_DIR
-if test "$1" = apply; then
-	shift
-	exec $engine "$@"
-fi
+case "$1" in
+apply) shift; exec {apply} "$@" ;;
+mv) shift; exec {move} "$@" ;;
+esac
 case "$1" in -c|-C|--git-dir*|--work-tree*) ;; *) exec "$real" "$@" ;; esac
 count=0
 skip=0
@@ -48,11 +48,12 @@ for word; do
 	case "$word" in
 	-c|-C|--git-dir|--work-tree) skip=1 ;;
 	-*) ;;
-	apply) break ;;
+	apply) engine={apply_word}; break ;;
+	mv) engine={move_word}; break ;;
 	*) exec "$real" "$@" ;;
 	esac
 done
-# The words before `apply` go first, then the alias, then those behind it: the list turns round once.
+# The words before the command go first, then the alias, then those behind it: the list turns round once.
 turned=0
 total=$#
 while test $turned -lt $total; do
@@ -60,12 +61,28 @@ while test $turned -lt $total; do
 	word=$1
 	shift
 	if test $turned = $count; then
-		set -- "$@" -c "alias.engine-apply=!cd \\"./\\$GIT_PREFIX\\" && exec $engine" engine-apply
+		set -- "$@" -c "alias.in-our-place=!cd \\"./\\$GIT_PREFIX\\" && exec $engine" in-our-place
 	else
 		set -- "$@" "$word"
 	fi
 done
 exec "$real" "$@"
+"""
+
+
+# `git mv` starts from the index, a run from HEAD: HEAD is at the index's tree for as long as this takes.
+_MOVE = """\
+#!/bin/sh
+head=$(git rev-parse -q --verify HEAD)
+if tree=$(git write-tree 2>/dev/null); then
+	git update-ref HEAD "$(git commit-tree ${{head:+-p "$head"}} -m index "$tree")"
+	{ledger} run finish >/dev/null 2>&1
+fi
+said=$({ledger} mv "$@" 2>&1 >/dev/null)
+code=$?
+if test -n "$head"; then git update-ref HEAD "$head"; else git update-ref -d HEAD; fi
+test -z "$said" || printf '%s\\n' "$said" | sed -n -e 's/^error: /fatal: /p' -e '/^warning: /p' >&2
+exit $code
 """
 
 
@@ -80,11 +97,20 @@ class Outcome(NamedTuple):
 
 
 def write_wrapper(folder: Path, git: Path) -> None:
-    """Put a `git` into `folder` that runs `git`, but for `apply`."""
-    engine = f"{shlex.quote(sys.executable)} -m patches apply"
-    wrapper = folder / "git"
-    source = shlex.quote(str(git.parent))
-    wrapper.write_text(_WRAPPER.format(real=shlex.quote(str(git)), engine=shlex.quote(engine), source=source))
+    """Put a `git` into `folder` that runs `git`, but for `apply` and `mv`."""
+    apply, move = f"{shlex.quote(sys.executable)} -m patches apply", shlex.quote(str(folder / "ledger-mv"))
+    places = {
+        "real": shlex.quote(str(git)),
+        "source": shlex.quote(str(git.parent)),
+        "apply": apply,
+        "move": move,
+        "apply_word": shlex.quote(apply),
+        "move_word": shlex.quote(move),
+    }
+    wrapper, mover = folder / "git", folder / "ledger-mv"
+    wrapper.write_text(_WRAPPER.format_map(places))
+    mover.write_text(_MOVE.format(ledger=f"{shlex.quote(sys.executable)} -m ledger.cli"))
+    mover.chmod(0o755)
     wrapper.chmod(0o755)
     for link in ("git-upload-pack", "git-receive-pack"):
         (folder / link).symlink_to(git)
@@ -129,16 +155,17 @@ def main() -> int:
     )
     parser.add_argument("source", type=Path, help="a built source tree of Git")
     parser.add_argument(
-        "scripts", nargs="*", help="beginnings of script names; all of t4100 to t4141 without"
+        "scripts", nargs="*", help="beginnings of script names; all of t4100 to t4141 and t7001 without"
     )
     parser.add_argument("--least", type=int, help="fail below this many passed cases")
     parser.add_argument("--root", type=Path, help="keep the work areas and outputs here")
-    parser.add_argument("--system", action="store_true", help="run Git's own apply, for comparison")
+    parser.add_argument("--system", action="store_true", help="run Git's own commands, for comparison")
     given = parser.parse_args()
     source = given.source.resolve()
     scripts = [
         script
-        for script in sorted((source / "t").glob(_SCRIPTS))
+        for pattern in _SCRIPTS
+        for script in sorted((source / "t").glob(pattern))
         if not given.scripts or script.name.startswith(tuple(given.scripts))
     ]
     least = given.least if given.least is not None else 0 if given.scripts else LEAST

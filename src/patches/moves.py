@@ -23,10 +23,10 @@ from patches.model import (
     Operation,
 )
 from patches.paths import check_path
-from patches.submodules import GITMODULES, rename_submodules
+from patches.submodules import GITMODULES, list_submodules, rename_submodules
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from patches.tree import Tree
 
@@ -69,6 +69,12 @@ class SameTarget(MoveRefused):
 
 class OverlappingSources(MoveRefused):
     """The command names the source twice, or a directory that it lies in."""
+
+    def __init__(self, source: bytes, destination: bytes, above: bytes) -> None:
+        super().__init__(source, destination, "the command names it twice")
+        if source != above:
+            both = f"'{show_path(source)}' and its parent directory '{show_path(above)}'"
+            self.args = (f"cannot move both {both}",)
 
 
 class Rename(NamedTuple):
@@ -326,17 +332,38 @@ class _Command:
     def _check_overlap(self, source: bytes, name: bytes) -> None:
         """Refuse a path and a directory above it, whichever comes first in the command."""
         above = next((parent for parent in (source, *_parents(source)) if parent in self._moved), None)
-        if above is None and any(_is_in(path, source) for path in self._moved):
-            above = source
         if above is not None:
-            raise OverlappingSources(
-                source, name, f"{show_path(above)} is moved as a whole by the same command"
-            )
+            raise OverlappingSources(source, name, above)
+        below = next((path for path in self._moved if _is_in(path, source)), None)
+        if below is not None:
+            raise OverlappingSources(below, name, source)
 
     def _is_directory(self, path: bytes) -> bool:
         if not path or path in self._directories:
             return True
         return self._tree.entry(path) is None and any(True for _ in self._tree.entries(path))
+
+
+def unlisted_submodules(tree: Tree, changes: Iterable[FileChange]) -> tuple[bytes, ...]:
+    """Return the old paths of moved submodules that ``.gitmodules`` had no section for, where there is one.
+
+    Args:
+        tree: before the changes.
+        changes: of `plan_moves`.
+
+    Raises:
+        GitmodulesFailed: it cannot be read.
+    """
+    moved = [
+        change.old_path
+        for change in changes
+        if change.old_path is not None and change.new is not None and change.new.mode == MODE_GITLINK
+    ]
+    there = tree.entry(GITMODULES) if moved else None
+    if there is None or there.mode not in (MODE_FILE, MODE_EXECUTABLE):
+        return ()
+    listed = list_submodules(tree.objects.read_blob(there.oid))
+    return tuple(path for path in moved if path not in listed)
 
 
 def _gitmodules_after(tree: Tree, renames: Sequence[Rename]) -> FileChange | None:

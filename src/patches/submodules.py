@@ -32,13 +32,28 @@ def rename_submodules(text: bytes, moved: Mapping[bytes, bytes]) -> bytes:
         GitmodulesFailed: Git cannot edit it.
     """
     with _configured(text) as (configure, read):
-        # 1: there are none at all.
-        listed = configure("-z", "--get-regexp", r"^submodule\..*\.path$", allowed=1)
-        for record in listed.split(b"\0"):
-            key, _, path = record.partition(b"\n")
+        for key, path in _paths(configure):
             if path in moved:
                 configure(os.fsdecode(key), os.fsdecode(moved[path]))
         return read()
+
+
+def list_submodules(text: bytes) -> frozenset[bytes]:
+    """Return the paths that ``.gitmodules`` has sections for.
+
+    Raises:
+        GitmodulesFailed: Git cannot read it.
+    """
+    with _configured(text) as (configure, _):
+        return frozenset(path for _, path in _paths(configure))
+
+
+def _paths(configure: Callable[..., bytes]) -> list[tuple[bytes, bytes]]:
+    """Return each section's key of a path, and that."""
+    # 1: there are none at all.
+    listed = configure("-z", "--get-regexp", r"^submodule\..*\.path$", allowed=1)
+    records = (record.partition(b"\n") for record in listed.split(b"\0"))
+    return [(key, path) for key, found, path in records if found]
 
 
 def check_submodules(objects: Objects, changes: Sequence[FileChange]) -> None:

@@ -20,7 +20,7 @@ from ledger.events import ChecksVerified, PatchApplied
 from patches.canonicalization import encode_plan, parse_plan
 from patches.checkouts import move_checkouts
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, Entry, FileChange
-from patches.moves import MoveRefused
+from patches.moves import BadSource, MoveRefused
 from patches.worktree_errors import WorkTreeRefusal
 
 BASE = {
@@ -205,3 +205,29 @@ def test_a_checkout_that_cannot_go_along_is_said(book: Book) -> None:
     (remark,) = move_checkouts(os.fsencode(book.root), [moved])
     assert remark.startswith("the checkout of submodule there/sub stays behind: ")
     assert (book.root / "sub/.git").is_dir()
+
+
+def test_the_directory_that_a_source_was_in_stays(book: Book, ledger: Ledger) -> None:
+    """As with `git mv`: the next move may go there. One that was moved itself is gone."""
+    ledger.move([b"dir/d"], b"moved")
+    ledger.move([b"dir/c.txt"], b"c.txt")
+    assert sorted(os.listdir(book.root)) == [".git", "a.txt", "b.txt", "c.txt", "dir", "moved"]
+    assert ledger.move([b"a.txt"], b"dir").files[0].path == b"dir/a.txt"
+
+
+def test_a_moved_submodule_that_gitmodules_does_not_know_is_said(book: Book, ledger: Ledger) -> None:
+    """Git's next update would look for it where it was."""
+    other = b'[submodule "other"]\n\tpath = other\n\turl = ./other\n'
+    files = {**BASE, b".gitmodules": File(other), b"sub": File(b"1" * 40, MODE_GITLINK)}
+    ledger.apply(book.diff(book.write_tree(BASE), book.write_tree(files)))
+    moved = ledger.move([b"sub"], b"elsewhere")
+    assert moved.warnings == ("Could not find section in .gitmodules where path=sub",)
+
+
+def test_a_source_in_conflict_is_named_as_such(book: Book, ledger: Ledger) -> None:
+    """It is in the index only, unmerged."""
+    oid = book.line("hash-object", "-w", "a.txt")
+    book.git("update-index", "--index-info", data=f"100644 {oid} 1\tconflict\n".encode())
+    with pytest.raises(BadSource, match="conflicted"):
+        ledger.move([b"conflict"], b"x")
+    book.git("reset", "--quiet")

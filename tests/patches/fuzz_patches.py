@@ -21,7 +21,7 @@ with instrument_imports(include=["patches"]):
 WORDS = """diff --git a/|--- a/|+++ b/|--- /dev/null\\x0a|@@ -1,3 +1,4 @@\\x0a|@@ -0,0 +1 @@\\x0a|new file mode 100644\\x0a
 deleted file mode 100644\\x0a|rename from |rename to |copy from |copy to |old mode 100644\\x0a|new mode 120000\\x0a
 similarity index 100%\\x0a|index 0000000..1111111 100644\\x0a|GIT binary patch\\x0a|literal 5\\x0a|delta 5\\x0a
-\\\\ No newline at end of file\\x0a|../|.git/|.GIT|git~1|\\x0d\\x0a|\\x22|\\\\056|link/|sub/"""
+\\\\ No newline at end of file\\x0a|From: |Subject: |; format=flowed|; delsp=yes|=?utf-8?q?|../|.git/|.GIT|git~1|\\x0d\\x0a|\\x22|\\\\056|link/|sub/"""
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from patch_lab import Bench
 
 from patches.apply import apply_patch
 from patches.dialects.normalisation import normalise
+from patches.dialects.series import split_series
 from patches.errors import PatchError
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 from patches.objects import Objects
@@ -33,17 +34,20 @@ OLD: Files = {
     b"d/b": b"x\r\ny\r\nz\r\n",
     b"d/c": (MODE_EXECUTABLE, b"#!/bin/sh\n"),
     b"binary": bytes(range(200)) * 3,
+    b"wide": b"wide and " * 9 + b"\n" + b"one\n",
     b"link": (MODE_SYMLINK, b"a"),
     b"empty": b"",
     b"sub": (MODE_GITLINK, b"\x11" * 20),
 }
 NEW: dict[str, Files] = {
     "edited": {**OLD, b"a": b"".join([*LINES[:3], b"new\n", *LINES[4:]])},
+    "wide": {**OLD, b"wide": b"wide and " * 9 + b"\n" + b"more and " * 9 + b"\none\n"},
     "binary": {**OLD, b"binary": bytes(range(200)) * 2 + b"more" + bytes(200)},
     "moved": {b"e/f": OLD[b"a"], b"d/b": OLD[b"d/b"], b"new": b"n\n", b"link": (MODE_SYMLINK, b"d/b")},
     "modes": {**OLD, b"a": (MODE_EXECUTABLE, b"".join(LINES)), b"sub": (MODE_GITLINK, b"\x22" * 20)},
     "emptied": {b"empty": b"now\n", b"a": b""},
 }
+MAIL = b"From: A <a@b>\nSubject: [PATCH] s\nContent-Type: text/plain%b\n\nFrom: B <b@c>\n\nwhy\n---\n%b-- \n2.55\n"
 _WHITESPACE: tuple[Whitespace, ...] = ("nowarn", "warn", "fix", "error", "error-all")
 
 
@@ -84,6 +88,11 @@ class Target:
         seeds += [b"\0\0" + plain, b"\0\0Hello\n```diff\n" + plain + b"```\n"]
         seeds += [b"\0\0> " + plain.replace(b"\n", b"\n> "), b"\0\0" + plain.decode().encode("utf-16")]
         seeds.append(b"\0\0" + plain.replace(b"@@ -3,3 +3,3 @@", b"@@ -9,7 +9,2 @@"))
+        wide = self.bench.diff(self.old, self.bench.tree(NEW["wide"]))
+        seeds += [b"\0\0" + MAIL % (b"", plain), b"\0\0" + MAIL % (b"; format=flowed; delsp=yes", wide)]
+        seeds.append(
+            b"\0\0" + wide.replace(b"wide and wide and wide and wide and wide ", b"wide and " * 4 + b"wide\n")
+        )
         return seeds
 
     def read(self, path: bytes) -> bytes | None:
@@ -104,14 +113,8 @@ class Target:
             check_changes(tree, apply_patch(tree, patch, options))
         except PatchError as error:
             str(error)  # A message that cannot be made is a fault, too.
-        try:
-            made = normalise(text, self.read, options)
-            if not made.steps:
-                assert made.data == text
-            tree = Tree(self.objects, self.old)
-            check_changes(tree, apply_patch(tree, parse_patch(made.data, options), options))
-        except PatchError as error:
-            str(error)
+        for each in dict.fromkeys([text, *(message.data for message in split_series(text))]):
+            self._check_dialect(each, options)
         try:
             plan_threeway(Tree(self.objects, self.old), parse_patch(text))
         except PatchError as error:
@@ -120,6 +123,16 @@ class Target:
             self.objects.forget()
         took_s = time.process_time() - begin
         assert took_s < ALLOWED_S * (1 + len(data) / 1024), f"{took_s:.1f} s for {len(data)} bytes"
+
+    def _check_dialect(self, text: bytes, options: ApplyOptions) -> None:
+        try:
+            made = normalise(text, self.read, options)
+            if not made.steps:
+                assert made.data == text
+            tree = Tree(self.objects, self.old)
+            check_changes(tree, apply_patch(tree, parse_patch(made.data, options), options))
+        except PatchError as error:
+            str(error)
 
 
 def check_changes(tree: Tree, changes: tuple[FileChange, ...]) -> None:

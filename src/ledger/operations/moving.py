@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -27,11 +27,12 @@ from patches.backups import BackupGroup, group_backups
 from patches.canonicalization import Plan, plan_canonicalization
 from patches.checkouts import move_checkouts
 from patches.diff import diff_trees
+from patches.directories import Blocked, Directories, parent_of
 from patches.errors import show_path
 from patches.gitprogram import git_environment
 from patches.globs import escape_glob
 from patches.model import FileChange
-from patches.moves import plan_moves, tree_updates
+from patches.moves import BadSource, normalize_path, plan_moves, tree_updates, unlisted_submodules
 from patches.parse import parse_patch
 
 
@@ -76,6 +77,7 @@ def move(  # noqa: PLR0913 - what may be asked of `git mv`, and what the event s
             force=force,
             skip_errors=skip_errors,
         )
+        unlisted = unlisted_submodules(workspace.repository.tree(log.head.tree), changes)
         source = " ".join(["mv", *map(show_path, sources), show_path(destination)])
         applied = _carry(
             workspace, log, changes, checks, source=source, note=note, allow_secrets=allow_secrets
@@ -83,8 +85,25 @@ def move(  # noqa: PLR0913 - what may be asked of `git mv`, and what the event s
         if workspace.repository.work_dir is None:
             return applied
         # Past the commit point: what stays behind is whole, and where `git submodule` looks for it is said.
-        remarks = move_checkouts(os.fsencode(workspace.repository.work_dir), changes)
-        return replace(applied, warnings=(*applied.warnings, *remarks))
+        root = os.fsencode(workspace.repository.work_dir)
+        remarks = move_checkouts(root, changes)
+        _keep_directories(root, changes, sources)
+        missing = [f"Could not find section in .gitmodules where path={show_path(path)}" for path in unlisted]
+        return replace(applied, warnings=(*applied.warnings, *missing, *remarks))
+
+
+def _keep_directories(root: bytes, changes: Sequence[FileChange], sources: Iterable[bytes]) -> None:
+    """Put the directories back that sources were in, where nothing is left there: ``git mv`` leaves them."""
+    gone = [change.path if change.old_path is None else change.old_path for change in changes]
+    with Directories(root) as directories:
+        for source in map(normalize_path, sources):
+            if not any((path + b"/").startswith(source + b"/") for path in gone):
+                continue
+            try:
+                directories.make(parent_of(source))
+            except (Blocked, OSError):
+                # Somebody has put something else there, and an empty directory is nobody's content.
+                continue
 
 
 def plan(
@@ -101,14 +120,20 @@ def plan(
     Raises:
         MoveRefused: Git would refuse it too.
     """
-    return plan_moves(
-        repository.tree(tree),
-        sources,
-        destination,
-        force=force,
-        skip_errors=skip_errors,
-        directories=_directories(repository, [*sources, destination]),
-    )
+    try:
+        return plan_moves(
+            repository.tree(tree),
+            sources,
+            destination,
+            force=force,
+            skip_errors=skip_errors,
+            directories=_directories(repository, [*sources, destination]),
+        )
+    except BadSource as refusal:
+        conflicts = None if repository.work_dir is None else repository.git.index.conflicts
+        if conflicts is None or os.fsdecode(refusal.source) not in conflicts:
+            raise
+        raise BadSource(refusal.source, refusal.destination, "the source is conflicted") from refusal
 
 
 def find_groups(
