@@ -45,6 +45,7 @@ from ledger.events import (
 )
 from ledger.heads import RunHead
 from ledger.history import History
+from ledger.policies import PhaseRule
 from ledger.projections.refs import RunRef
 from ledger.projections.worktree import pending_touches
 from ledger.repository import Head, Repository
@@ -260,9 +261,7 @@ class Workspace:
         Raises:
             PhaseForbids: It is none of those that take patches. Nothing was written.
         """
-        head = log.head
-        if head.policy_v and head.phase not in head.phases.patches and head.phases.restricts:
-            raise PhaseForbids(head.run, head.phase, head.phases.patches)
+        refuse_phase(log.head.run, log.head.phase, log.head.phases)
 
     def check_head(self, log: RunLog) -> None:
         """Append the commit that HEAD has moved to, if its tree is a state of the run.
@@ -270,16 +269,30 @@ class Workspace:
         Raises:
             HeadMoved: It is none.
         """
-        head = self.repository.head()
-        if head.commit is None or head.commit == log.head.commit or not log.written:
+        if not log.written:
+            return
+        had = self.states_of_head(log.head)
+        if not had:
             return
         # A live state before one that was taken back, and of several the newest: a rebase asks what HEAD has.
         live = {at.v for at in self.history(log).live}
-        had = [event.v for event in self.run_events(log.head.run) if tree_after(event) == head.tree]
-        if not had:
-            raise HeadMoved(log.head.run, head.commit, head.tree)
+        head = self.repository.head()
         state_v = max(had, key=lambda v: (v in live, v))
-        log.append(CommitSeen(**log.identity(), commit=head.commit, tree=head.tree, state_v=state_v))
+        log.append(CommitSeen(**log.identity(), commit=head.commit or "", tree=head.tree, state_v=state_v))
+
+    def states_of_head(self, run: RunHead) -> list[int]:
+        """Return the versions whose tree the commit has that HEAD has moved to; none where it has not moved.
+
+        Raises:
+            HeadMoved: None has it.
+        """
+        head = self.repository.head()
+        if head.commit is None or head.commit == run.commit:
+            return []
+        had = [event.v for event in self.run_events(run.run) if tree_after(event) == head.tree]
+        if not had:
+            raise HeadMoved(run.run, head.commit, head.tree)
+        return had
 
     # A change
 
@@ -411,6 +424,16 @@ class Workspace:
             # A path may be left twice: in the work tree, and in the index.
             again = dict.fromkeys(each.path for each in left if each.path in past)
             self.work_tree.converge([past[path] for path in again])
+
+
+def refuse_phase(run: str, phase: str, rule: PhaseRule) -> None:
+    """Refuse a patch in a phase that the policy keeps free of patches; "" is the time before the first.
+
+    Raises:
+        PhaseForbids: It is none of those that take patches.
+    """
+    if phase not in rule.patches and rule.restricts:
+        raise PhaseForbids(run, phase, rule.patches)
 
 
 def configuration_of(repository: Repository) -> Configuration:

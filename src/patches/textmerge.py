@@ -17,7 +17,7 @@ from patches.model import MODE_FILE
 from patches.oids import hash_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pygit2
 
@@ -30,6 +30,7 @@ Driver: TypeAlias = Literal["text", "union", "binary"]
 """How a path's contents are merged, as its ``merge`` attribute names it."""
 
 MARKER_SIZE = 7
+_MARKER_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 _BINARY_WITHIN = 8000  # Git calls content binary by a NUL in as many bytes.
 _LARGEST = 1023 << 20  # Git's line merge takes no larger content.
 _FAVORS: dict[Favor | None, int] = {None: 0, "ours": 1, "theirs": 2, "union": 3}
@@ -55,6 +56,31 @@ class MergedContent(NamedTuple):
     conflicted: bool
     binary: bool = False
     """The line merge did not take it: a conflict has no markers."""
+
+
+def choose_driver(attribute: bool | str | None, default: str, is_own: Callable[[str], bool]) -> Driver:
+    """Return how the contents of a path are merged.
+
+    A driver of the user's own is a program that may do anything: none is run, and without it a path on which
+    both sides disagree is in conflict, as a binary file is.
+
+    Args:
+        attribute: the path's ``merge``: set, unset, a name, or None where it is not specified.
+        default: the name that ``merge.default`` has for those; "text" where it has none.
+        is_own: tells whether the configuration has a driver of a name.
+    """
+    name = default if attribute is None else attribute
+    if name is False or name == "binary":
+        return "binary"
+    if name == "union":
+        return "union"
+    return "binary" if isinstance(name, str) and name != "text" and is_own(name) else "text"
+
+
+def choose_marker_size(attribute: bool | str | None) -> int:
+    """Return how long the markers of a conflict are, as the path's ``conflict-marker-size`` says."""
+    stated = isinstance(attribute, str) and _MARKER_SIZE.fullmatch(attribute)
+    return int(attribute) if stated else MARKER_SIZE
 
 
 def merge_contents(

@@ -9,7 +9,6 @@ See: ``--3way`` in ``git-apply(1)``; ``try_threeway`` in Git's ``apply.c``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -25,6 +24,8 @@ from patches.textmerge import (
     ConflictStyle,
     Driver,
     Region,
+    choose_driver,
+    choose_marker_size,
     conflict_regions,
     merge_contents,
 )
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 _STYLES: dict[str, ConflictStyle] = {"merge": "merge", "diff3": "diff3", "zdiff3": "zdiff3"}
 _SHOWN_REGIONS = 8
-_MARKER_SIZE = re.compile(r"[1-9][0-9]{0,3}")
 
 Outcome: TypeAlias = Literal["clean", "conflict", "no blob", "misfit", "untried"]
 """What became of the attempt to merge one file: ``no blob``, ``misfit`` and ``untried`` left it to the hunks.
@@ -262,27 +262,14 @@ def read_merge_options(repo: pygit2.Repository, favor: Favor | None = None) -> M
 
 
 def path_merges(repo: pygit2.Repository) -> Callable[[bytes], PathMerge]:
-    """Return how the attributes of ``repo`` say that each path is merged.
-
-    A driver of the user's own is a program that may do anything: no plan runs it, and without it a
-    path on which both sides disagree is in conflict, as a binary file is.
-    """
+    """Return how the attributes of ``repo`` say that each path is merged."""
+    config = repo.config
+    default = str(config["merge.default"]) if "merge.default" in config else "text"
 
     def of_path(path: bytes) -> PathMerge:
-        name = repo.get_attr(path, "merge")
-        size = repo.get_attr(path, "conflict-marker-size")
-        number = int(size) if isinstance(size, str) and _MARKER_SIZE.fullmatch(size) else MARKER_SIZE
-        return PathMerge(_driver(repo, name), number)
+        driver = choose_driver(
+            repo.get_attr(path, "merge"), default, lambda name: f"merge.{name}.driver" in config
+        )
+        return PathMerge(driver, choose_marker_size(repo.get_attr(path, "conflict-marker-size")))
 
     return of_path
-
-
-def _driver(repo: pygit2.Repository, name: bool | str | None) -> Driver:
-    if name is None and "merge.default" in repo.config:
-        name = str(repo.config["merge.default"])
-    if name is False or name == "binary":
-        return "binary"
-    if name == "union":
-        return "union"
-    own = isinstance(name, str) and name != "text" and f"merge.{name}.driver" in repo.config
-    return "binary" if own else "text"

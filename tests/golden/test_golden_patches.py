@@ -17,18 +17,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 from corpus import Case, Files, read_cases, read_tree
 
 from patches.apply import apply_patch
-from patches.dialects.model import AmbiguousPatch
-from patches.dialects.normalisation import needs_normalising, normalise
+from patches.dialects.reading import PatchReader
 from patches.dialects.series import split_series
-from patches.errors import EmptyPatch, PatchError
+from patches.errors import PatchError
 from patches.model import MODE_GITLINK
 from patches.objects import Objects
 from patches.options import ApplyOptions
-from patches.parse import parse_patch
 from patches.tree import Tree
 
 if TYPE_CHECKING:
-    from patches.model import Oid
+    from patches.model import Oid, Patch
 
 CASES = read_cases()
 
@@ -85,28 +83,13 @@ class _Application:
         return self._tree.write()
 
     def _apply_one(self, text: bytes) -> None:
-        refusal: PatchError | None = None
-        if not needs_normalising(text):
-            try:
-                self._apply_strictly(text)
-            except PatchError as error:
-                refusal = error
-            else:
-                return
-        try:
-            made = normalise(text, self._read, self._options)
-        except AmbiguousPatch:
-            raise
-        except PatchError as error:
-            # What the engine says of it as it is helps more, where it sees a diff.
-            raise (error if refusal is None or isinstance(refusal, EmptyPatch) else refusal) from None
-        if not made.steps and refusal is not None:
-            raise refusal
-        self.steps += made.steps
-        self._apply_strictly(made.data)
+        reading = PatchReader(self._read, self._options, self._apply_strictly).read(text)
+        if reading.error is not None:
+            raise reading.error
+        self.steps += reading.steps
 
-    def _apply_strictly(self, text: bytes) -> None:
-        apply_patch(self._tree, parse_patch(text, self._options), self._options)
+    def _apply_strictly(self, _: bytes, patch: Patch) -> None:
+        apply_patch(self._tree, patch, self._options)
 
     def _read(self, path: bytes) -> bytes | None:
         entry = self._tree.entry(path)

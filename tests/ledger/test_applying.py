@@ -14,7 +14,7 @@ from fakes import AWS
 
 from ledger.api import Ledger
 from ledger.applyflags import ApplyFlags, PathFlag
-from ledger.errors import DroppedBody, SecretFound
+from ledger.errors import DroppedBody, HeadMoved, PhaseForbids, SecretFound
 from ledger.events import PatchApplied, PatchRefused
 from ledger.operations.planning import Offer
 from ledger.provenance import Provenance
@@ -205,6 +205,33 @@ def test_a_preview_writes_nothing(book: Book, ledger: Ledger) -> None:
     with pytest.raises(PatchError):
         ledger.preview([good])
     assert not ledger.path.exists()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_preview_is_refused_in_a_phase_without_patches(book: Book, ledger: Ledger, begun: bool) -> None:
+    """As the application itself is, also where that would begin a run."""
+    good = Offer(between(book, BASE, AFTER), Provenance())
+    book.put(b"ledger.toml", File(b"[phases]\npatches = ['P3']\n"))
+    if begun:
+        ledger.run("work")
+    for refuse in (ledger.preview, ledger.apply_all):
+        with pytest.raises(PhaseForbids):
+            refuse([good])
+
+
+def test_a_preview_is_refused_where_head_has_moved(book: Book, ledger: Ledger) -> None:
+    """A commit that the run explains is no reason, and is not recorded by looking."""
+    good = Offer(between(book, AFTER, BOTH), Provenance())
+    applied = ledger.apply(between(book, BASE, AFTER))
+    book.git("commit", "--quiet", "-m", "by hand")
+    count = len(list(ledger.events()))
+    assert ledger.preview([good])[0].base == applied.tree
+    assert len(list(ledger.events())) == count
+    foreign = book.line("commit-tree", "-p", "HEAD", "-m", "pulled", book.write_tree(BOTH))
+    book.git("update-ref", "HEAD", foreign)
+    for refuse in (ledger.preview, ledger.apply_all):
+        with pytest.raises(HeadMoved):
+            refuse([good])
 
 
 def test_a_secret_in_another_encoding_stops_it(book: Book, ledger: Ledger) -> None:

@@ -18,20 +18,8 @@ from ledger.operations.screening import Screened, screen, screen_rest
 from ledger.provenance import Provenance
 from ledger.repository import Repository
 from patches.apply import apply_patch
-from patches.dialects.conversion import needs_conversion
-from patches.dialects.model import AmbiguousPatch, Normalised
-from patches.dialects.normalisation import needs_normalising, normalise, unwrap
-from patches.errors import (
-    AmbiguousHunk,
-    ConflictRefused,
-    EmptyPatch,
-    MissingObject,
-    PatchError,
-    PatchTooLarge,
-    UnsafePath,
-    WhitespaceRefused,
-    show_path,
-)
+from patches.dialects.reading import PatchReader
+from patches.errors import EmptyPatch, MissingObject, PatchError, show_path
 from patches.model import MODE_GITLINK, FileChange, Patch
 from patches.options import DEFAULTS, ApplyOptions
 from patches.parse import parse_patch, reverse_patch
@@ -41,9 +29,6 @@ from patches.whitespace import adapted_rule, added_errors
 if TYPE_CHECKING:
     from patches.threeway import Conflict
     from patches.tree import Tree
-
-_UNDERSTOOD = (AmbiguousHunk, ConflictRefused, PatchTooLarge, UnsafePath, WhitespaceRefused)
-"""Why a patch is refused that was read as it was meant: no dialect would help."""
 
 
 class Offer(NamedTuple):
@@ -97,17 +82,13 @@ class Refusal(NamedTuple):
             self.error.add_note(f"the patch is {'standard input' if source == '-' else source}")
 
 
-class _Reading(NamedTuple):
-    """One way to read an offer, and what came of it."""
+class _Made(NamedTuple):
+    """What a patch makes of a tree."""
 
-    text: bytes
-    steps: tuple[str, ...]
-    patch: Patch | None
-    error: PatchError | None
-    changes: tuple[FileChange, ...] = ()
-    result: str = ""
-    screened: Screened = Screened()
-    conflicts: tuple[Conflict, ...] = ()
+    changes: tuple[FileChange, ...]
+    result: str
+    screened: Screened
+    conflicts: tuple[Conflict, ...]
 
 
 def plan_all(
@@ -135,65 +116,64 @@ def plan_all(
 
 def _plan(repository: Repository, base: str, offer: Offer, *, allow_secrets: bool) -> Planned | Refusal:
     options = offer.provenance.flags.options()
-    reading = _Reader(repository, base, offer, allow_secrets=allow_secrets).read()
+    maker = _Maker(repository, base, offer, allow_secrets=allow_secrets)
+    reading = PatchReader(maker.content, options, maker.make).read(maker.given)
     if isinstance(reading.error, EmptyPatch) and offer.provenance.flags.allow_empty:
         return Planned((), base, base, offer.data, offer.provenance, Screened())
     if reading.error is not None:
         if reading.patch is None or not has_result(repository, base, reading.patch, options):
-            provenance = _provenance(offer, reading, reading.text)
+            provenance = _provenance(offer, reading.steps, reading.text)
             return Refusal(reading.error, reading.patch, reading.text, base, provenance)
-        return Planned((), base, base, offer.data, offer.provenance, reading.screened)
+        return Planned((), base, base, offer.data, offer.provenance, Screened())
+    made = reading.made
+    assert made is not None, "a reading without an error has made something"
     plain = offer.provenance.flags == NO_FLAGS and reading.text == offer.data
-    patch = offer.data if plain else _ordinary(repository, base, reading.result, (offer.data, reading.text))
-    provenance = _provenance(offer, reading, patch)
+    patch = offer.data if plain else _ordinary(repository, base, made.result, (offer.data, reading.text))
+    provenance = _provenance(offer, reading.steps, patch)
     return Planned(
-        reading.changes,
+        made.changes,
         base,
-        reading.result,
+        made.result,
         patch,
         provenance,
-        reading.screened,
+        made.screened,
         offer.of,
-        reading.conflicts,
+        made.conflicts,
         _whitespace_errors(repository, reading.patch, options),
     )
 
 
-class _Reader:
-    """Reads one offer for one tree, in one way or another."""
+class _Maker:
+    """Says what one offer, read in one way or another, makes of one tree."""
 
     def __init__(self, repository: Repository, base: str, offer: Offer, *, allow_secrets: bool) -> None:
         self._repository, self._base, self._offer = repository, base, offer
         self._options = offer.provenance.flags.options()
         self._allow_secrets = allow_secrets
 
-    def read(self) -> _Reading:
-        """Return how the offer reads: as it is, or in its dialect where that does not apply."""
-        text = self._offer.data if self._offer.text is None else self._offer.text
-        if not needs_normalising(text):
-            reading = self._read_as(Normalised(text, ()))
-            if reading.error is None or isinstance(reading.error, _UNDERSTOOD):
-                return reading
-            loose = self._read_dialect(text)
-            return reading if loose is None else loose._replace(patch=loose.patch or reading.patch)
-        # As it is, the engine could take a part of it for prose, or for another patch.
-        return self._read_dialect(text) or self._read_as(Normalised(*unwrap(text)))
+    @property
+    def given(self) -> bytes:
+        """What of the offer is to be read."""
+        return self._offer.data if self._offer.text is None else self._offer.text
 
-    def _read_as(self, normalised: Normalised) -> _Reading:
-        """Return what a text makes of the tree."""
-        text, steps = normalised.data, normalised.steps
-        patch: Patch | None = None
-        try:
-            patch = parse_patch(text, self._options)
-            screened = self._screen(text, patch)
-            tree = self._repository.tree(self._base)
-            changes, conflicts = self._apply(tree, patch)
-            check_submodules(tree.objects, changes)
-        except MissingObject:
-            raise
-        except PatchError as error:
-            return _Reading(text, steps, patch, error)
-        return _Reading(text, steps, patch, None, changes, tree.write().hex(), screened, conflicts)
+    def make(self, text: bytes, patch: Patch) -> _Made:
+        """Return what a text, and the patch that it is, makes of the tree.
+
+        Raises:
+            PatchError: It does not apply.
+            SecretFound: It adds what looks like one.
+        """
+        screened = self._screen(text, patch)
+        tree = self._repository.tree(self._base)
+        changes, conflicts = self._apply(tree, patch)
+        check_submodules(tree.objects, changes)
+        return _Made(changes, tree.write().hex(), screened, conflicts)
+
+    def content(self, path: bytes) -> bytes | None:
+        """Return the content of a path of the tree; None where there is no file."""
+        tree = self._repository.tree(self._base)
+        entry = tree.entry(path)
+        return None if entry is None or entry.mode == MODE_GITLINK else tree.objects.read_blob(entry.oid)
 
     def _apply(self, tree: Tree, patch: Patch) -> tuple[tuple[FileChange, ...], tuple[Conflict, ...]]:
         """Apply a patch to ``tree``; return what changed, and what is in conflict where that is kept."""
@@ -208,25 +188,6 @@ class _Reader:
         merge = ThreewayMerge(tree.objects, read_merge_options(git, flags.favor), path_merges(git))
         merged = apply_threeway(tree, patch, self._options, merge, keep=flags.conflicts == "keep")
         return merged.changes, merged.conflicts
-
-    def _read_dialect(self, text: bytes) -> _Reading | None:
-        """Return how a text reads in its dialect; None where it fits in none, or is in none."""
-        try:
-            normalised = normalise(text, self._content, self._options)
-        except AmbiguousPatch as error:
-            return _Reading(text, (), None, error)
-        except MissingObject:
-            raise
-        except PatchError as error:
-            bare, steps = unwrap(text)
-            # Of what no engine reads as it is, only its own form says what is wrong; of all else, the engine.
-            return _Reading(text, steps, None, error) if needs_conversion(bare) else None
-        return self._read_as(normalised) if normalised.steps else None
-
-    def _content(self, path: bytes) -> bytes | None:
-        tree = self._repository.tree(self._base)
-        entry = tree.entry(path)
-        return None if entry is None or entry.mode == MODE_GITLINK else tree.objects.read_blob(entry.oid)
 
     def _screen(self, text: bytes, patch: Patch) -> Screened:
         """Look through a text and what was given, whichever of its files are chosen."""
@@ -251,9 +212,9 @@ def _whitespace_errors(repository: Repository, patch: Patch | None, options: App
     )
 
 
-def _provenance(offer: Offer, reading: _Reading, patch: bytes | None) -> Provenance:
+def _provenance(offer: Offer, steps: tuple[str, ...], patch: bytes | None) -> Provenance:
     given = None if patch == offer.data else offer.data
-    return msgspec.structs.replace(offer.provenance, given=given, normalised=reading.steps)
+    return msgspec.structs.replace(offer.provenance, given=given, normalised=steps)
 
 
 def _ordinary(repository: Repository, base: str, result: str, texts: Iterable[bytes]) -> bytes | None:

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from patches.gitapply import gitcommands
 from patches.gitapply.refusals import Refused
 from patches.model import MODE_GITLINK, MODE_SYMLINK
-from patches.textmerge import MARKER_SIZE, ConflictStyle, Driver, MergedContent, merge_contents
+from patches.textmerge import (
+    ConflictStyle,
+    Driver,
+    MergedContent,
+    choose_driver,
+    choose_marker_size,
+    merge_contents,
+)
 
 if TYPE_CHECKING:
     from patches.gitapply.gitcommands import Blobs
@@ -30,7 +37,6 @@ class MergeWay(NamedTuple):
 
     def merge(self, part: Part, base: bytes, ours: bytes, theirs: bytes) -> MergedContent:
         """Merge as the configuration and the path's attributes say."""
-        size = self.files.attribute(part.path, "conflict-marker-size") or ""
         style = self.configuration.get("merge.conflictstyle", "merge")
         return merge_contents(
             base,
@@ -39,18 +45,14 @@ class MergeWay(NamedTuple):
             favor=self.favor,
             style=_STYLES.get(style, "merge"),
             driver="binary" if part.new_mode == MODE_SYMLINK else self._driver(part.path),
-            marker_size=int(size) if size.isdigit() and int(size) else MARKER_SIZE,
+            marker_size=choose_marker_size(self.files.attribute(part.path, "conflict-marker-size")),
         )
 
     def _driver(self, path: bytes) -> Driver:
-        name = self.files.attribute(path, "merge") or self.configuration.get("merge.default", "text")
-        if name in ("unset", "binary"):
-            return "binary"
-        if name == "union":
-            return "union"
-        # A program of the user's own is not run: what it would have to decide is a conflict.
-        own = f"merge.{name}.driver" in self.configuration
-        return "binary" if own and name not in ("set", "text") else "text"
+        said = self.files.attribute(path, "merge") or None
+        default = self.configuration.get("merge.default", "text")
+        attribute = {"set": True, "unset": False}.get(said, said) if said else None
+        return choose_driver(attribute, default, lambda name: f"merge.{name}.driver" in self.configuration)
 
 
 class Merge:
