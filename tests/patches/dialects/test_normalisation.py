@@ -9,6 +9,7 @@ import html
 import random
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from patches.dialects.model import AmbiguousPatch
 from patches.dialects.normalisation import needs_normalising, normalise
 from patches.errors import PatchError
+from patches.model import MODE_EXECUTABLE, MODE_FILE
 from patches.options import ApplyOptions, PathRule
 from patches.parse import parse_patch
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from patches.dialects.model import Normalised
 
 Files = dict[bytes, bytes]
+ModedFiles = dict[bytes, bytes | tuple[int, bytes]]
 Damage = Callable[[bytes, random.Random], bytes]
 
 INDENT = [b"", b"    ", b"        "]
@@ -75,6 +78,32 @@ def _pair(seed: int) -> tuple[Files, Files]:
     if chance.random() < 0.2:
         del new[b"docs/read me.md"]
     return old, new
+
+
+def _varied_pair(seed: int) -> tuple[ModedFiles, ModedFiles]:
+    """Return two trees as `_pair`; the second also moves a file, changes modes, and has what is not ASCII."""
+    chance = random.Random(seed)
+    old: ModedFiles = dict(_pair(seed)[0])
+    old["größe/naïve.txt".encode()] = _content(chance).replace(b"total", "Größe €".encode())
+    old[b"dos.bat"] = _content(chance).replace(b"\n", b"\r\n")
+    old[b"run.sh"] = (chance.choice([MODE_FILE, MODE_EXECUTABLE]), _content(chance))
+    old[b"a b/mixed"] = _content(chance).replace(b"\n", b"\r\n", 7)
+    new: ModedFiles = {}
+    for path, value in old.items():
+        mode, content = value if isinstance(value, tuple) else (MODE_FILE, value)
+        if chance.random() < 0.7:
+            edited = _edited(content, chance)
+            content = edited.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if path == b"dos.bat" else edited
+        if chance.random() < 0.3:
+            mode = MODE_EXECUTABLE if mode == MODE_FILE else MODE_FILE
+        moved = chance.random() < 0.3
+        new["neu/ü ".encode() + path.replace(b"/", b"-") if moved else path] = (mode, content)
+    return old, new
+
+
+def _content_of(files: ModedFiles, path: bytes) -> bytes | None:
+    value = files.get(path)
+    return value[1] if isinstance(value, tuple) else value
 
 
 def _utf16le(patch: bytes, _: random.Random) -> bytes:
@@ -170,17 +199,17 @@ INNER = ["html", "context trimmed", "counts", "no numbers", "newline cut", "crlf
 OUTER = ["utf-16le", "powershell", "mark", "fenced", "listed", "quoted", "crlf", "html"]
 
 
-def _outcome(bench: Bench, seed: int, *damages: str) -> bool:
+def _outcome(bench: Bench, seed: int, *damages: str, varied: bool = False) -> bool:
     """Damage a patch, normalise it, and hold it against git; True where a reading was accepted."""
-    old, new = _pair(seed)
+    old, new = _varied_pair(seed) if varied else _pair(seed)
     chance = random.Random(seed)
     base, wanted = bench.tree(old), bench.tree(new)
-    patch = bench.diff(base, wanted)
+    patch = bench.diff(base, wanted, *(["-M"] if varied else []))
     damaged = patch
     for damage in damages:
         damaged = DAMAGES[damage](damaged, chance)
     try:
-        made = normalise(damaged, old.get)
+        made = normalise(damaged, partial(_content_of, old))
         tree = bench.apply(base, made.data).tree
     except PatchError:
         return False
@@ -219,6 +248,31 @@ def test_no_damage_and_no_two_of_them_give_another_tree(
     bench: Bench, seed: int, inner: str, outer: str
 ) -> None:
     _outcome(bench, seed, *dict.fromkeys((inner, outer)))
+
+
+# What names a move and a mode is what `no prefix` takes away: without it the patch says another thing.
+LOSSLESS = [damage for damage in DAMAGES if damage != "no prefix"]
+
+
+@pytest.mark.parametrize("damage", LOSSLESS)
+def test_moves_modes_and_other_alphabets_survive_the_damage(bench: Bench, damage: str) -> None:
+    accepted = [_outcome(bench, seed, damage, varied=True) for seed in range(4)]
+    assert damage not in ALWAYS or all(accepted)
+
+
+@settings(
+    max_examples=settings().max_examples // 10,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    seed=st.integers(0, 2**32),
+    inner=st.sampled_from([damage for damage in INNER if damage in LOSSLESS] + ["context tabbed"]),
+    outer=st.sampled_from(OUTER),
+)
+def test_no_damage_gives_moves_modes_and_other_alphabets_another_tree(
+    bench: Bench, seed: int, inner: str, outer: str
+) -> None:
+    _outcome(bench, seed, *dict.fromkeys((inner, outer)), varied=True)
 
 
 def test_a_patch_that_fits_comes_out_as_the_same_bytes(bench: Bench) -> None:
