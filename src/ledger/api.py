@@ -52,6 +52,7 @@ from ledger.workspace import Workspace
 if TYPE_CHECKING:
     from ledger.operations.checkpointing import Checkpointed, Target
     from ledger.operations.committing import Committed
+    from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.exporting import Exported
     from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.importing import Imported
@@ -384,6 +385,16 @@ class Ledger(LedgerReader):
         if self.has_id:
             workspace = self._asking(RunImported, "import", file=path.read_bytes())
         return importing.import_runs(workspace, path, limit_bytes=limit_bytes)
+
+    def import_errors(self, paths: Sequence[Path], *, strict: bool = False) -> ImportedErrors:
+        """Take the errors of old files in; ``strict``: all or nothing. See `errorimport.import_errors`."""
+        from ledger.operations import errorimport
+
+        files = errorimport.read_files(self.repository, paths)
+        if strict:
+            errorimport.refuse_rest(files)
+        given = [[file.origin, file.found.text.encode("utf-8", "backslashreplace")] for file in files]
+        return errorimport.import_errors(self._asking(ErrorCaptured, "import errors", files=given), files)
 
     def finish(self, *, waive: str = "", abandon: bool = False) -> Applied:
         """Finish the open run; in phase P6 that finalizes it. See `runs.finish`."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
+    from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.planning import Offer, Planned
     from ledger.operations.tracking import Tracked
     from ledger.replay import Step
@@ -227,6 +228,16 @@ class LedgerReader:
             if event.v == v:
                 return event
         raise UnknownReference(reference, "the log does not hold it any more")
+
+    def plan_errors(self, paths: Sequence[Path], *, strict: bool = False) -> ImportedErrors:
+        """Return what `Ledger.import_errors` would take of old files. Nothing is written."""
+        from ledger.operations import errorimport
+
+        files = errorimport.read_files(self.repository, paths)
+        if strict:
+            errorimport.refuse_rest(files)
+        events = (frame.event for frame in self.store.frames()) if self.path.exists() else ()
+        return errorimport.Imported(files, errorimport.show_plan(errorimport.plan_import(files, events)))
 
     def body(self, digest: str) -> bytes:
         """Return a body: patch bytes, a note, an error's text, a base listing.

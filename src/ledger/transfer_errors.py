@@ -78,3 +78,17 @@ class FileInTheWay(LedgerError):
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(f"{path}: exists already")
+
+
+class LeftOver(LedgerError):
+    """Not all of some old error files can be read as errors, and that was asked for. Nothing was written.
+
+    ``rest`` names each stretch that is left over: file, lines and why.
+    """
+
+    hint = "mend the files, or take the rest without: `ledger import errors FILE`, which lists them too"
+
+    def __init__(self, rest: tuple[str, ...]) -> None:
+        self.rest = rest
+        stretches = "1 stretch is" if len(rest) == 1 else f"{len(rest)} stretches are"
+        super().__init__("\n  ".join((f"{stretches} left over", *rest)))

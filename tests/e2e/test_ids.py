@@ -50,7 +50,9 @@ CHANGING = (
 RUNS = ("run start", "run finish", "run rebase")
 
 
-@pytest.mark.parametrize("command", [*CHANGING, *RUNS, "answer", "retire", "redact", "import", "gc"])
+@pytest.mark.parametrize(
+    "command", [*CHANGING, *RUNS, "answer", "retire", "redact", "import runs", "import errors", "gc"]
+)
 def test_every_writing_command_takes_one(shell: Shell, command: str) -> None:
     """Its help says so."""
     assert "--id UUID" in shell(*command.split(), "--help").out

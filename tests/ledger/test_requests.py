@@ -73,6 +73,7 @@ WRITES: dict[str, Callable[[Ledger, Book], object]] = {
     "error": lambda ledger, _: ledger.capture_error("3:build", "broken"),
     "gc": lambda ledger, _: ledger.collect(0, apply=True),
     "import": lambda ledger, book: ledger.import_runs(book.root.parent / "guest.zip"),
+    "import errors": lambda ledger, book: ledger.import_errors([book.root.parent / "old.ndjson"]),
     "phase": lambda ledger, _: ledger.enter_phase("next"),
     "commit": lambda ledger, _: ledger.commit("message", candidate=True),
     "finish": lambda ledger, _: ledger.finish(),
@@ -103,6 +104,8 @@ def test_the_same_request_again_is_the_same_event(
         ledger.finish()
     if command == "import":
         take_along(book)
+    if command == "import errors":
+        (book.root.parent / "old.ndjson").write_text('{"step": "1", "error": "e", "ctx": "c"}\n' * 2)
     if command == "run rebase":
         book.git("commit", "-q", "--allow-empty", "-m", "theirs")
         book.git("commit", "-q", "-a", "-m", "another tree", "--amend")

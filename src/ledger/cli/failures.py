@@ -152,6 +152,7 @@ def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
 
     yield (transfer_errors.InvalidBundle, REJECTED)
     yield (transfer_errors.MissingBase, NOT_APPLIED)
+    yield (transfer_errors.LeftOver, NOT_APPLIED)
     for kind in (transfer_errors.DivergedRun, transfer_errors.OpenHere, transfer_errors.FileInTheWay):
         yield (kind, PROTECTED)
 

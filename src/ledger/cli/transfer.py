@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ledger.cli.errorimport import errors
 from ledger.cli.output import count_of
 from ledger.cli.session import id_option, open_ledger, say
 
@@ -40,7 +41,32 @@ def export(runs: tuple[str, ...], output: str, every: bool, force: bool) -> None
         click.echo(output)
 
 
-@click.command("import")
+class _Imports(click.Group):
+    """The group `import`: what is none of its commands is the file of `ledger import runs`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name the command that may be left out."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["runs", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("import", cls=_Imports)
+def import_() -> None:
+    """Take in what was kept elsewhere: runs of another clone, errors of old files.
+
+    \b
+    ledger import runs.bundle          the runs of an export file
+    ledger import errors errors.ndjson the errors of files that people kept
+
+    A file that is named as one of the commands is reached with its directory: `ledger import ./errors`.
+    """  # noqa: D301 - click reads the backspace
+
+
+import_.add_command(errors)
+
+
+@import_.command("runs")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--limit",
@@ -51,8 +77,10 @@ def export(runs: tuple[str, ...], output: str, every: bool, force: bool) -> None
     help="What it may unpack to.",
 )
 @id_option
-def import_(file: Path, limit: int) -> None:
+def import_runs(file: Path, limit: int) -> None:
     """Take the runs of an export file into this ledger, into any clone of the repository.
+
+    The command's name may be left out: `ledger import FILE`.
 
     Before anything is written, the chain of the events, every state and every patch are proved
     against this repository's objects. The events are then the same, byte for byte. Twice is once; a

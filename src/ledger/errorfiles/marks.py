@@ -10,6 +10,7 @@ TIME_NOT_FILLED_IN: Final = "time not filled in"
 STEP_NOT_FILLED_IN: Final = "step not filled in"
 NO_CLOSING: Final = "no closing question"
 COPY: Final = "a copy"
+MASKED: Final = "secrets masked"
 
 _SIGNS: Final = {
     "a temporary directory of pytest": re.compile(r"\bpytest-of-[^/\\\s\"']+[/\\]+pytest-\d+"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.errorfiles.shapes import POINTER, TABLE, TEMPLATE, VARIANTS, quoted, rows
+
+sys.path.insert(0, str(Path(__file__).parent))
+from errorshapes import POINTER, TABLE, TEMPLATE, VARIANTS, quoted, rows
 
 from ledger.errorfiles import parse_error_file
 from ledger.errorfiles.model import ErrorFile, Gap, Piece

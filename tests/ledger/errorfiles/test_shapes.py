@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
-from tests.ledger.errorfiles.shapes import (
+
+sys.path.insert(0, str(Path(__file__).parent))
+from errorshapes import (
     ASK,
     CONTEXT,
     MESSAGE,
