@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ledger.operations.tracking import Tracked
     from ledger.replay import Step
     from ledger.state import State
+    from ledger.tokens import PatchTokens
     from patches.backups import BackupGroup
     from patches.model import FileChange
     from patches.tree import Tree
@@ -276,6 +277,30 @@ class LedgerReader:
         accepted = self.history(reference).accepted
         run, _ = self.resolve(reference)
         return self.state(f"{run}:{accepted.v}")
+
+    def tokens(self, range_: str = "", tokenizer: str = "") -> list[PatchTokens]:
+        """Return how many tokens the patches of a range have. See `ledger.tokens`.
+
+        Args:
+            range_: As `resolve_range` takes it; "" for all of the current run.
+            tokenizer: A directory relative to ``directory``, or a model's name; "" for the configuration's.
+
+        Raises:
+            UnknownReference: It is no range.
+            TokenizerNotFound, TokenizerUnreadable, TransformersMissing: There is no such tokenizer to use.
+            InvalidConfiguration: The configuration cannot be read.
+        """
+        from ledger.references import resolve_range
+        from ledger.tokens import choose_counter, configured_counter, count_patches
+
+        heads = self.store.heads()
+        chosen = resolve_range(range_, heads, self._current(heads))
+        cache_dir, read_body = self.path / "cache", self.store.read_body
+        if tokenizer:
+            counter = choose_counter(tokenizer, self.directory, cache_dir, read_body)
+        else:
+            counter = configured_counter(self.repository, cache_dir, read_body)
+        return count_patches(History.of(self.events(chosen.run), chosen.until_v), chosen, counter)
 
     def replay(self, until: str = "@", *, into: Path | None = None) -> Iterator[Step]:
         """Replay a run from its base through the stored patch bytes, each tree checked (P4).

@@ -33,6 +33,7 @@ _MODULES = {
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
     "ledger.cli.auditing": ("audit", "doctor"),
     "ledger.cli.projecting": ("project",),
+    "ledger.cli.counting": ("tokens",),
     "ledger.cli.proving": ("verify", "checkpoint"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

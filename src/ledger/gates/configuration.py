@@ -33,6 +33,7 @@ from ledger.gates.defaults import (
 from ledger.gates.documents import (
     COUNT,
     FLAG,
+    FREE_TEXT,
     LABELS,
     TEXT,
     TEXTS,
@@ -69,6 +70,7 @@ __all__ = [
 
 _APART: Mapping[str, Mapping[str, Parser]] = {
     "storage": {"warn-size-mb": COUNT},
+    "tokens": {"tokenizer": FREE_TEXT},
     "mlflow": {"uri": TEXT, "experiment": TEXT, "tags": LABELS, "log-system-metrics": FLAG},
 }
 """The tables that are of no profile and count at once, with what their keys take."""
@@ -93,6 +95,13 @@ class LicensePolicy(Struct, frozen=True, kw_only=True):
     exceptions: dict[str, str] = {}
 
 
+class Tokens(Struct, frozen=True):
+    """How the configuration says that tokens are counted, whatever the profile."""
+
+    tokenizer: str = ""
+    """A directory, relative to the repository's top, or the name of a model; "" estimates."""
+
+
 class Configuration(Struct, frozen=True, kw_only=True):
     """What `ledger.events.PolicySet` records: the profiles by name, which of them counts, and where from.
 
@@ -105,6 +114,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     storage: Storage = Storage()
     licenses: LicensePolicy = LicensePolicy()
     mlflow: MlflowConfig = MlflowConfig()
+    tokens: Tokens = Tokens()
 
     @property
     def policy(self) -> Policy:
@@ -328,6 +338,7 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
         profiles=profiles,
         source=document.file,
         licenses=_licenses(document),
+        tokens=Tokens(**_apart(document, "tokens")),
         storage=Storage(**_apart(document, "storage")),
         mlflow=MlflowConfig(**_apart(document, "mlflow")),
     )
@@ -396,6 +407,7 @@ def encode_policy(configuration: Configuration) -> str:
         "storage": {"warn-size-mb": configuration.storage.warn_size_mb},
         "licenses": _encode_licenses(configuration.licenses),
         **_encode_mlflow(configuration.mlflow),
+        "tokens": {"tokenizer": configuration.tokens.tokenizer},
     }
     own: dict[str, dict[str, Any]] = {name: _extends(configuration, name) for name in tables}
     for section in (each for each in tables["dev"] if each != "gates"):
