@@ -313,7 +313,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"needs {', '.join(missing)}")
 
 
-ONE_PROCESS = ("tests/e2e/test_walk.py",)  # what one costly fixture does is looked at by every test there
+# What one costly fixture does or starts is looked at by every test there.
+ONE_PROCESS = ("tests/e2e/test_walk.py", "tests/e2e/test_mlflow.py")
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
