@@ -308,6 +308,16 @@ class InvalidStep(LedgerError):
         super().__init__(f"{step!r} is no step: expected NUMBER:DESCRIPTION")
 
 
+class QuestionsInTheWay(LedgerError):
+    """The questions file cannot be written without losing somebody else's. It is as it was."""
+
+    hint = "take it in: `ledger import errors FILE`; or write over it: `ledger project questions --force`"
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
+
+
 class DriftInTheWay(LedgerError):
     """Edits by hand lie among the states that a rollback would take away. Nothing was written."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypedDict, cast
+from typing import Protocol, TypedDict, cast
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -67,6 +67,16 @@ def identify(run: str, stamp: Stamp) -> Identity:
     return {"id": stamp.new_id(at_ns), "run": run, "at_ns": at_ns, "actor": stamp.actor}
 
 
+class Watcher(Protocol):
+    """Who follows what a run's log gets: told right before events are appended, and when they are there."""
+
+    def expect(self, events: Sequence[Event], /) -> None:
+        """Get ready for events that are about to be appended."""
+
+    def see(self, events: Sequence[KnownEvent], /) -> None:
+        """Take note of events that were appended, and are durable."""
+
+
 class RunLog:
     """The events of one run, as its writer sees them. The caller holds the run's lock.
 
@@ -74,10 +84,18 @@ class RunLog:
     not in the log yet.
     """
 
-    def __init__(self, store: Store, stamp: Stamp, head: RunHead, request: Request | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        stamp: Stamp,
+        head: RunHead,
+        request: Request | None = None,
+        watcher: Watcher | None = None,
+    ) -> None:
         self._store = store
         self._stamp = stamp
         self._request = request
+        self._watcher = watcher
         self._listing = b""
         self.unwritten: tuple[Event, ...] = ()
         self.head = head
@@ -91,6 +109,7 @@ class RunLog:
         listing: bytes,
         *first: KnownEvent,
         request: Request | None = None,
+        watcher: Watcher | None = None,
     ) -> RunLog:
         """Return a run that is written, with the listing of its base, together with its first event.
 
@@ -101,6 +120,7 @@ class RunLog:
             listing: The files of its base.
             first: What follows in the same append.
             request: Whose event one of the next is.
+            watcher: Who is told of what is appended.
 
         Raises:
             RunName: The name is no run name, or is taken.
@@ -119,7 +139,7 @@ class RunLog:
             head = advance(head, [Step(known, "", 0)])
             stamped.append(known)
         assert head is not None
-        log = cls(store, stamp, head, request)
+        log = cls(store, stamp, head, request, watcher)
         log.unwritten, log._listing = tuple(stamped), listing
         return log
 
@@ -161,10 +181,15 @@ class RunLog:
         expected_v = self.head.v + 1 - len(self.unwritten)
         if self.unwritten:
             self._store.write_body(self._listing)
+        if self._watcher is not None:
+            self._watcher.expect(group)
         frames = self._store.append(group, expected_v)
         self.unwritten = ()
         self.head = self._store.heads()[self.head.run]
-        return tuple(cast("KnownEvent", frame.event) for frame in frames)
+        appended = tuple(cast("KnownEvent", frame.event) for frame in frames)
+        if self._watcher is not None:
+            self._watcher.see(appended)
+        return appended
 
     def applied(  # noqa: PLR0913 - what a patch event says
         self,

@@ -33,6 +33,7 @@ from ledger.errors import (
 from ledger.events import (
     AnyEvent,
     CommitSeen,
+    ErrorCaptured,
     Event,
     KnownEvent,
     PatchApplied,
@@ -46,6 +47,7 @@ from ledger.events import (
 from ledger.heads import RunHead
 from ledger.history import History
 from ledger.policies import PhaseRule
+from ledger.projections.questions import QuestionsFile
 from ledger.projections.refs import RunRef
 from ledger.projections.worktree import pending_touches
 from ledger.repository import Head, Repository
@@ -86,6 +88,11 @@ class Workspace:
         self.stamp = stamp
         self.request: Request | None = None
         """The id that the next change is given; who sets it takes it away again."""
+        self.captured: list[ErrorCaptured] = []
+        """The errors that were recorded through this workspace."""
+        self.warnings: list[str] = []
+        """What a person should know although nothing failed."""
+        self._holds_questions = False
 
     @cached_property
     def work_tree(self) -> WorkTree | None:
@@ -148,7 +155,10 @@ class Workspace:
             # First of all, so that nothing is decided without an event that may be there.
             self.store.settle()
             self.refuse_done()
-            yield
+            try:
+                yield
+            finally:
+                self._follow_questions()
 
     def named(self, *events: Event) -> list[Event]:
         """Return events of run ``ledger`` with the given id on the one that was asked for."""
@@ -200,7 +210,9 @@ class Workspace:
             profiles=configuration.profiles,
             source=configuration.source,
         )
-        return RunLog.begin(self.store, self.stamp, started, listing, policy, request=self.request)
+        return RunLog.begin(
+            self.store, self.stamp, started, listing, policy, request=self.request, watcher=self
+        )
 
     def _fresh_name(self, title: str) -> str:
         """Return a generated name that no run of this ledger has: a million of them share a few words."""
@@ -239,7 +251,7 @@ class Workspace:
             events = list(self.run_events(head.run, version))
             self._converge(events)
             ref.project(events)
-        log = RunLog(self.store, self.stamp, head, self.request)
+        log = RunLog(self.store, self.stamp, head, self.request, self)
         if version is None or pending:
             self.project_accepted(log)
         return log
@@ -365,6 +377,40 @@ class Workspace:
             if entry.held == head.entry(entry.path):
                 wanted[entry.path] = Touch(entry.path, entry.held, entry.wanted)
         return self.work_tree.adopt(wanted.values()) if wanted else ()
+
+    # Questions: this is the watcher of its runs' logs
+
+    def expect(self, events: Sequence[Event], /) -> None:
+        """Note that a question is about to be asked: a crash after the append leaves its file behind."""
+        if any(isinstance(event, ErrorCaptured) for event in events):
+            QuestionsFile(self.repository, self.store).expect()
+
+    def see(self, events: Sequence[KnownEvent], /) -> None:
+        """Remember the errors that were recorded."""
+        self.captured += [event for event in events if isinstance(event, ErrorCaptured)]
+
+    @contextmanager
+    def holding_questions(self) -> Generator[None]:
+        """Leave the questions file as it is for now: the work tree is being measured."""
+        self._holds_questions = True
+        try:
+            yield
+        finally:
+            self._holds_questions = False
+
+    def _follow_questions(self) -> None:
+        """Bring the questions file up to the log; where that fails, a warning says so and all else is done."""
+        file = QuestionsFile(self.repository, self.store)
+        if self._holds_questions or not file.is_behind:
+            return
+        head = self.open_run()
+        tree = self.repository.head().tree if head is None else head.tree
+        try:
+            file.project(configuration_of(self.repository).questions.file, tree)
+        except LedgerError as error:
+            self.warnings.append(f"the questions file was not written: {error}; {error.hint}")
+        except (OSError, PatchError, pygit2.GitError) as error:
+            self.warnings.append(f"the questions file was not written: {error}")
 
     # Projections
 

@@ -125,8 +125,9 @@ def test_the_second_reader_sees_the_same_events(ledger: Ledger) -> None:
 
 
 def test_the_second_reader_checks_the_same_chains(ledger: Ledger) -> None:
-    """Both runs' chains hold, and their groups: a start is written with its policy, and with
-    a first patch; a refusal with its question.
+    """Both runs' chains hold, and their groups.
+
+    A start is written with its policy, and with a first patch; a refusal with its question.
     """
     frames = read_frames(ledger.path)
     runs = check_runs(frames)

@@ -72,6 +72,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.PhaseForbids, PROTECTED),
         (errors.NotCandidate, PROTECTED),
         (errors.DriftInTheWay, PROTECTED),
+        (errors.QuestionsInTheWay, PROTECTED),
         (errors.SecretFound, PROTECTED),
         (errors.DroppedBody, NOT_APPLIED),
         (errors.NothingToRedact, NOT_APPLIED),

@@ -71,6 +71,7 @@ __all__ = [
 _APART: Mapping[str, Mapping[str, Parser]] = {
     "storage": {"warn-size-mb": COUNT},
     "tokens": {"tokenizer": FREE_TEXT},
+    "questions": {"file": FREE_TEXT},
     "mlflow": {"uri": TEXT, "experiment": TEXT, "tags": LABELS, "log-system-metrics": FLAG},
 }
 """The tables that are of no profile and count at once, with what their keys take."""
@@ -102,6 +103,13 @@ class Tokens(Struct, frozen=True):
     """A directory, relative to the repository's top, or the name of a model; "" estimates."""
 
 
+class Questions(Struct, frozen=True):
+    """What the configuration says of the questions file."""
+
+    file: str = "docs/reference/codex_questions.md"
+    """Its path from the work tree's top, "" for none."""
+
+
 class Configuration(Struct, frozen=True, kw_only=True):
     """What `ledger.events.PolicySet` records: the profiles by name, which of them counts, and where from.
 
@@ -113,6 +121,7 @@ class Configuration(Struct, frozen=True, kw_only=True):
     source: str = ""
     storage: Storage = Storage()
     licenses: LicensePolicy = LicensePolicy()
+    questions: Questions = Questions()
     mlflow: MlflowConfig = MlflowConfig()
     tokens: Tokens = Tokens()
 
@@ -340,6 +349,7 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
         licenses=_licenses(document),
         tokens=Tokens(**_apart(document, "tokens")),
         storage=Storage(**_apart(document, "storage")),
+        questions=Questions(**_apart(document, "questions")),
         mlflow=MlflowConfig(**_apart(document, "mlflow")),
     )
 
@@ -406,6 +416,7 @@ def encode_policy(configuration: Configuration) -> str:
         "profile": configuration.profile,
         "storage": {"warn-size-mb": configuration.storage.warn_size_mb},
         "licenses": _encode_licenses(configuration.licenses),
+        "questions": {"file": configuration.questions.file},
         **_encode_mlflow(configuration.mlflow),
         "tokens": {"tokenizer": configuration.tokens.tokenizer},
     }

@@ -82,7 +82,9 @@ def gate(workspace: Workspace, options: GateOptions, progress: Progress) -> Gate
             raise
         at = StateAt(done.event.state_v, done.event.tree)
         return gate_again(workspace, done.event.run, at, options, progress)
-    _run_missing(round_, options, progress)
+    with workspace.holding_questions():
+        # What is measured is not to be changed meanwhile, not even by a file that Git passes over.
+        _run_missing(round_, options, progress)
     return _conclude(round_, options)
 
 
