@@ -7,12 +7,11 @@ with Ledger.open(".") as ledger, ledger.run("port to 3.13") as run:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -38,8 +37,8 @@ from ledger.events import (
     RunRebased,
     RunStarted,
 )
-from ledger.heads import RunHead
 from ledger.history import StateAt
+from ledger.openrun import Run
 from ledger.operations import patching, phases, runs
 from ledger.operations.outcome import Applied
 from ledger.operations.planning import Offer
@@ -60,9 +59,12 @@ if TYPE_CHECKING:
     from ledger.operations.redacting import Redacted
     from ledger.operations.retention import Retention
     from ledger.operations.series import Trial
+    from ledger.operations.steps import Stepped
     from ledger.operations.verdicts import Gated
     from ledger.store.sealed import Seal
     from patches.canonicalization import Plan
+
+__all__ = ["Ledger", "Run"]
 
 
 class Ledger(LedgerReader):
@@ -97,6 +99,16 @@ class Ledger(LedgerReader):
             self._given_id = ""
             if self._store is not None:
                 self._workspace.request = None
+
+    @property
+    def captured(self) -> Sequence[ErrorCaptured]:
+        """The errors that were recorded since this was opened."""
+        return self._workspace.captured if "_workspace" in self.__dict__ else ()
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a person should know although nothing failed."""
+        return self._workspace.warnings if "_workspace" in self.__dict__ else ()
 
     @property
     def has_id(self) -> bool:
@@ -243,6 +255,36 @@ class Ledger(LedgerReader):
 
         workspace = self._asking(ErrorCaptured, "error", step=step, message=message, context=context)
         return questions.capture(workspace, Capture(step=step, message=message, context=context))
+
+    def capture_crash(self, command: str, message: str, trace: str) -> ErrorCaptured | None:
+        """Record that a command of ours broke down, in the open run. See `questions.capture_crash`."""
+        from ledger.operations import questions
+
+        if not self.path.joinpath("FORMAT").exists():
+            return None
+        return questions.capture_crash(self._workspace, command, message, trace)
+
+    def write_questions(self, *, force: bool = False) -> tuple[str, bool]:
+        """Write the questions file; return its path, and whether it had to be. See `questions.write_file`."""
+        from ledger.operations import questions
+
+        return questions.write_file(self._workspace, force=force)
+
+    def run_step(
+        self,
+        step: str,
+        command: Sequence[str],
+        receive: Callable[[str, bytes], None],
+        *,
+        context: str = "",
+        timeout_s: float | None = None,
+    ) -> Stepped:
+        """Run a command for a step, and record the error that it ends with. See `steps.run_step`."""
+        from ledger.operations import steps
+
+        given = {"step": step, "words": list(command), "context": context}
+        workspace = self._asking(ErrorCaptured, "run-step", **given)
+        return steps.run_step(workspace, step, command, receive, context=context, timeout_s=timeout_s)
 
     def answer(self, reference: str, text: str) -> QuestionAnswered:
         """Record the answer to an open question of the open run. See `questions.answer`."""
@@ -426,60 +468,6 @@ class Ledger(LedgerReader):
             workspace = self._asking(RetentionApplied, "gc", keep_ns=keep_ns)
         take = retention.apply_retention if apply else retention.plan_retention
         return take(workspace, self._stamp.clock() - keep_ns)
-
-
-class Run:
-    """An open run. As a context manager it is finished at the end, unless an exception left the block."""
-
-    def __init__(self, workspace: Workspace, name: str) -> None:
-        self._workspace = workspace
-        self.name = name
-
-    def __enter__(self) -> Self:
-        """Return the run itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Finish the run; after an exception it stays open, so that one can look and go on."""
-        if kind is None:
-            self.finish()
-
-    @property
-    def head(self) -> RunHead:
-        """Where the run stands."""
-        return self._workspace.store.heads()[self.name]
-
-    def apply(
-        self,
-        patch: bytes,
-        *,
-        source: str = "-",
-        note: str = "",
-        flags: ApplyFlags = NO_FLAGS,
-        allow_secrets: bool = False,
-    ) -> Applied:
-        """Apply a patch wholly or not at all, and record it. See `patching.apply_all`."""
-        offer = Offer(patch, Provenance(source=source, flags=flags))
-        (applied,) = self.apply_all([offer], note=note, allow_secrets=allow_secrets)
-        return applied
-
-    def apply_all(
-        self, offers: Sequence[Offer], *, note: str = "", allow_secrets: bool = False
-    ) -> tuple[Applied, ...]:
-        """Apply patches in turn, all of them or none. See `patching.apply_all`."""
-        return patching.apply_all(
-            self._workspace, offers, note=note, run=self.name, allow_secrets=allow_secrets
-        )
-
-    def record(self, *, note: str = "", allow_secrets: bool = False) -> Applied:
-        """Record edits made past the ledger. See `patching.record`."""
-        return patching.record(self._workspace, note=note, run=self.name, allow_secrets=allow_secrets)
-
-    def finish(self) -> Applied:
-        """Finish the run."""
-        return runs.finish(self._workspace, run=self.name)
 
 
 def _no_progress(gate: str, line: str) -> None:

@@ -308,6 +308,15 @@ class InvalidStep(LedgerError):
         super().__init__(f"{step!r} is no step: expected NUMBER:DESCRIPTION")
 
 
+class NoQuestionsFile(LedgerError):
+    """The configuration wants no questions file. Nothing was written."""
+
+    hint = "print it: `ledger project questions -o -`; or name one: `[tool.ledger.questions] file`"
+
+    def __init__(self) -> None:
+        super().__init__("the configuration wants no questions file")
+
+
 class QuestionsInTheWay(LedgerError):
     """The questions file cannot be written without losing somebody else's. It is as it was."""
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 
+# What a terminal is told (ECMA-48, "Control sequences"; titles end in BEL or ST).
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))")
 _ASIDE = (
-    # Colours, and what else a terminal is told (ECMA-48, "Control sequences"; titles end in BEL or ST).
-    (re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\))"), ""),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"), "<time>"),
     (re.compile(r"(?<![\d:.])\d\d:\d\d:\d\d(?:[.,]\d+)?\b"), "<time>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<uuid>"),
@@ -31,8 +31,14 @@ _ASIDE = (
 )
 
 
+def strip_colours(text: str) -> str:
+    """Return a text without what a terminal would obey."""
+    return _COLOURS.sub("", text)
+
+
 def fingerprint(message: str) -> str:
     """Return what identifies an error: its message without what changes, blank line ends, and blank lines."""
+    message = strip_colours(message)
     for changing, name in _ASIDE:
         message = changing.sub(name, message)
     return "\n".join(line.rstrip() for line in message.splitlines() if line.strip())

@@ -345,6 +345,13 @@ class LedgerReader:
             self._session = (process, position, open_session(self.store))
         return self._session[2].execute(query, parameters)
 
+    def questions_text(self, *, only_open: bool = False) -> str:
+        """Return the text of the questions file; with ``only_open``, of those without an answer."""
+        from ledger.projections.questions import render_questions
+
+        events = (frame.event for frame in self.store.frames())
+        return render_questions(events, self.body, only_open=only_open)
+
     def project_mlflow(
         self, config: MlflowConfig, runs: Sequence[str] = (), *, dry_run: bool = False
     ) -> Iterator[Tracked]:

@@ -399,7 +399,7 @@ class Workspace:
             self._holds_questions = False
 
     def _follow_questions(self) -> None:
-        """Bring the questions file up to the log; where that fails, a warning says so and all else is done."""
+        """Bring the questions file up to the log. A failure is a warning: what was asked is recorded."""
         file = QuestionsFile(self.repository, self.store)
         if self._holds_questions or not file.is_behind:
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from ledger import __version__
-from ledger.cli.failures import EXIT_CODES, report_failure
+from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of, report_failure
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
@@ -26,6 +26,7 @@ _MODULES = {
     "ledger.cli.moving": ("mv", "canonicalize"),
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
     "ledger.cli.asking": ("error", "questions", "answer", "retire"),
+    "ledger.cli.stepping": ("run-step",),
     "ledger.cli.running": ("run", "commit"),
     "ledger.cli.redaction": ("redact",),
     "ledger.cli.archiving": ("archive", "gc"),
@@ -46,13 +47,27 @@ class Commands(click.Group):
         """Return every command's name, writing ones first."""
         return list(_HOMES)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; where it breaks down in an open run, that is an error of the run too."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.Exit:
+            raise
+        except Exception as error:
+            if exit_code_of(error) is INTERNAL:
+                from ledger.cli.crashes import record_crash
+
+                record_crash(error, ctx.params["directory"], ctx.invoked_subcommand or "")
+            raise
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Load a command, None where there is none of this name."""
         if cmd_name not in _HOMES:
             return None
         module = import_module(_HOMES[cmd_name])
         # A command that Python has a word of its own for ends in an underscore there.
-        command: click.Command = getattr(module, cmd_name if hasattr(module, cmd_name) else f"{cmd_name}_")
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, name if hasattr(module, name) else f"{name}_")
         return command
 
 
@@ -77,6 +92,10 @@ class Session:
     def close(self) -> None:
         """Close the ledger if it was opened, and say what there is to say of the disk below it."""
         if self._ledger is not None:
+            if self._ledger.captured or self._ledger.warnings:
+                from ledger.cli.annotations import report_errors
+
+                report_errors(self._ledger)
             self._ledger.close()
             if self._ledger.sync_failed:
                 left_out = "the disk does not confirm the newest events, and they are left out"

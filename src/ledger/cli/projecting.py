@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -72,3 +73,31 @@ def _report(tracked: Tracked, *, dry_run: bool) -> None:
     if tracked.url:
         say(f"  {tracked.url}")
     click.echo(f"{tracked.run} {tracked.mlflow_run}".rstrip())
+
+
+@project.command("questions")
+@click.option("-o", "--output", default="", metavar="FILE", help="Write it there; - is standard output.")
+@click.option("--open", "open_", is_flag=True, help="Only those without an answer; needs --output.")
+@click.option("--force", is_flag=True, help="Write over a file that is not what was written last.")
+def questions_(output: str, *, open_: bool, force: bool) -> None:
+    """Write the questions file as the log says it is: every question of every run, in order.
+
+    That happens by itself after every question, except where the file is part of the candidate: then it is
+    written by this command alone, and recorded with `ledger record`. Its place is `[tool.ledger.questions]`.
+    """
+    if open_ and not output:
+        raise click.UsageError("--open needs --output: the questions file has all of them")
+    ledger = open_ledger()
+    if not output:
+        name, written = ledger.write_questions(force=force)
+        say(f"{name}: {'written' if written else 'nothing to do'}")
+        return
+    text = ledger.questions_text(only_open=open_)
+    if output == "-":
+        click.echo(text, nl=False)
+        return
+    target = Path(output)
+    if target.exists() and not force and target.read_bytes() != text.encode():
+        raise click.UsageError(f"{output} exists; --force writes over it")
+    target.write_text(text, "utf-8", newline="")
+    say(f"{output}: written")

@@ -9,10 +9,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from threading import Event
+from types import FrameType
 from typing import IO, Literal, NamedTuple, TypeAlias, cast
 
 Cause: TypeAlias = Literal["exit", "timeout", "stop"]
@@ -22,6 +24,7 @@ _GRACE_S = 2.0
 _KILL_S = 1.0
 _DRAIN_S = 0.5
 _CHUNK = 1 << 16
+_RELAYED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ending(NamedTuple):
@@ -47,6 +50,7 @@ def run_group(
     limits: Limits,
     receive: Callable[[str, bytes], None],
     separate: bool = False,
+    foreground: bool = False,
 ) -> Ending:
     """Run a command without a shell in a session of its own, and leave no process of its group behind.
 
@@ -62,6 +66,8 @@ def run_group(
         limits: When to end it.
         receive: Gets ``stdout`` or ``stderr`` and some bytes, as they come; ``tick`` and none in between.
         separate: Whether standard error has a pipe of its own. In one pipe the order is exact.
+        foreground: Whether it has our standard input, and the signals that would end us instead; only the
+            main thread may ask for those.
 
     Raises:
         OSError: The program could not be started. Nothing ran.
@@ -71,12 +77,12 @@ def run_group(
         executable=program,
         cwd=cwd,
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=None if foreground else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if separate else subprocess.STDOUT,
         start_new_session=True,
     )
-    with process, DefaultSelector() as selector:
+    with process, DefaultSelector() as selector, _relaying(process.pid, _RELAYED if foreground else ()):
         try:
             for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
                 if pipe is not None:
@@ -87,6 +93,21 @@ def run_group(
             end_group(process)
         _drain(selector, receive)
     return Ending(cause, process.returncode if cause == "exit" else None)
+
+
+@contextmanager
+def _relaying(group: int, signals: Sequence[signal.Signals]) -> Generator[None]:
+    """Pass signals on to a group instead of obeying them."""
+
+    def relay(number: int, _: FrameType | None) -> None:
+        _send(group, number)
+
+    before = {number: signal.signal(number, relay) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _follow(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.errors import NoQuestion
+from ledger.errors import NoQuestion, NoQuestionsFile, NoWorkTree
 from ledger.events import ErrorCaptured, QuestionAnswered, QuestionRetired
-from ledger.operations.captures import Capture, Captures, check_step
+from ledger.operations.captures import Capture, Captures, check_step, step_in
+from ledger.projections.questions import QuestionsFile
 from ledger.run import RunLog
-from ledger.workspace import Workspace
+from ledger.workspace import Workspace, configuration_of
 
-__all__ = ["Capture", "answer", "capture", "capture_all", "retire"]
+__all__ = ["Capture", "answer", "capture", "capture_all", "capture_crash", "retire", "write_file"]
 
 
 def capture(workspace: Workspace, captured: Capture, *, run: str = "") -> ErrorCaptured:
@@ -51,6 +52,59 @@ def capture_all(
         taken = Captures(log, workspace.history(log)).take_all(captures, log.head.v + 1)
         appended = log.append(*taken)
         return tuple(event for event in appended if isinstance(event, ErrorCaptured))
+
+
+def capture_crash(workspace: Workspace, command: str, message: str, trace: str) -> ErrorCaptured | None:
+    """Record that a command of ours broke down; None where no run is open in this work tree.
+
+    Args:
+        workspace: Where.
+        command: The command's name.
+        message: The error.
+        trace: Its traceback.
+
+    Raises:
+        Busy, UnsyncedLog: As for every writing command. Nothing was recorded.
+    """
+    with workspace.locked():
+        log = workspace.resume()
+        if log is None:
+            return None
+        captured = Capture(
+            step=step_in(log, f"ledger {command}".rstrip()),
+            message=message,
+            context="an internal error of ledger",
+            cause="crash",
+            output=trace.encode("utf-8", "backslashreplace"),
+        )
+        event = Captures(log, workspace.history(log)).take(captured, log.head.v + 1)
+        (appended,) = log.append(event)
+        assert isinstance(appended, ErrorCaptured)
+        return appended
+
+
+def write_file(workspace: Workspace, *, force: bool = False) -> tuple[str, bool]:
+    """Write the questions file as the log says it is, also where it is part of the candidate.
+
+    Args:
+        workspace: Where.
+        force: Write over a file that is somebody else's.
+
+    Returns:
+        Its path from the work tree's top, and whether anything had to be written.
+
+    Raises:
+        NoWorkTree: The repository is bare.
+        NoQuestionsFile: The configuration wants none.
+        QuestionsInTheWay, UnsafePath: As `ledger.projections.questions.QuestionsFile.write`.
+    """
+    name = configuration_of(workspace.repository).questions.file
+    if workspace.repository.work_dir is None:
+        raise NoWorkTree(workspace.repository.git_dir)
+    if not name:
+        raise NoQuestionsFile
+    with workspace.locked():
+        return name, QuestionsFile(workspace.repository, workspace.store).write(name, force=force)
 
 
 def answer(workspace: Workspace, v: int, text: str, *, run: str = "") -> QuestionAnswered:

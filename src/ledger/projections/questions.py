@@ -114,12 +114,14 @@ class QuestionsFile:
             UnsafePath: The path leads outside. Nothing was written.
             OSError: It could not be written.
         """
-        if name and self._repository.work_dir is not None and not self._is_tracked(name, candidate):
-            self._exclude(name)
-            if not self._repository.git.path_is_ignored(name):
-                # As an untracked file it would be an edit past the ledger.
-                raise QuestionsInTheWay(name, "it is not written: some .gitignore takes it in again")
-            self.write(name)
+        try:
+            if name and self._repository.work_dir is not None and not self._is_tracked(name, candidate):
+                self._exclude(name)
+                self.write(name)
+        except QuestionsInTheWay:
+            # Said once for each question, not at every command from now on; the next one makes up for it.
+            self._pending.unlink(missing_ok=True)
+            raise
         self._pending.unlink(missing_ok=True)
 
     def write(self, name: str, *, force: bool = False) -> bool:
@@ -182,7 +184,7 @@ class QuestionsFile:
         return name in index
 
     def _exclude(self, name: str) -> None:
-        """Let Git pass over the file, in this clone alone."""
+        """Let Git pass over the file, in this clone alone: untracked, it would be an edit past the ledger."""
         if self._repository.git.path_is_ignored(name):
             return
         path = self._repository.common_dir / "info" / "exclude"
@@ -192,6 +194,8 @@ class QuestionsFile:
         start = b"\n" if before and not before.endswith(b"\n") else b""
         with path.open("ab") as file:
             file.write(start + os.fsencode(line))
+        if not self._repository.git.path_is_ignored(name):
+            raise QuestionsInTheWay(name, "some .gitignore takes it in")
 
 
 def _read_record(path: Path) -> _Written | None:
