@@ -1,11 +1,12 @@
 """Finding the encoding of texts: `ingestion` beside charset-normalizer alone and chardet.
 
-    python bench/encodings.py [--wrong]
+    python bench/encodings.py [--wrong] [--catalogues FOLDER]
 
 The texts are those of ``tests/ingestion/texts.toml``. Right is an answer that gives the text back, whatever
 it is called. Prints how many each of the three gets right, by half, length and encoding, how sure ours was
 where it was wrong (``--wrong`` lists those), what a text takes, and what ten megabytes of UTF-8 and of
-Windows-1252 take.
+Windows-1252 take. With ``--catalogues`` the same is shown for texts that nobody wrote for this: messages of
+the programs that are installed here, from a folder of gettext's catalogues such as ``/usr/share/locale``.
 
 Exits 1 where ours is right less often than either over a half or a length of it, or wrong without having
 called it a guess, or where it takes longer than charset-normalizer for ten megabytes.
@@ -14,6 +15,8 @@ called it a guess, or where it takes longer than charset-normalizer for ten mega
 from __future__ import annotations
 
 import argparse
+import gettext
+import random
 import sys
 import time
 from collections import Counter, defaultdict
@@ -28,10 +31,38 @@ from ingestion import Detection, IngestionError, detect
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "ingestion"))
 
-from texts import HALVES, LENGTHS, Case, read_cases  # noqa: E402
+from texts import LENGTHS, Case, read_cases  # noqa: E402
 
 OURS = "ours"
+WESTERN, CENTRAL = ("cp1252", "cp850", "mac_roman"), ("cp1250", "iso8859_2", "cp852")
+CYRILLIC = ("cp1251", "koi8_r", "cp866", "iso8859_5")
+CATALOGUES = {
+    **dict.fromkeys(("fr", "de", "es", "pt_BR", "sv", "da", "it", "nl", "ca"), WESTERN),
+    **dict.fromkeys(("pl", "cs", "hu", "sk", "sl"), CENTRAL),
+    "fi": ("cp1252", "cp437"),
+    "ro": ("cp1250", "iso8859_16"),
+    "tr": ("cp1254", "cp857"),
+    **dict.fromkeys(("lt", "lv", "et"), ("cp1257",)),
+    "ru": CYRILLIC,
+    "uk": ("cp1251", "koi8_u"),
+    "bg": ("cp1251", "iso8859_5"),
+    "sr": ("cp1251", "iso8859_5"),
+    "el": ("cp1253", "iso8859_7"),
+    "he": ("cp1255",),
+    "ar": ("cp1256",),
+    "fa": ("cp1256",),
+    "th": ("cp874",),
+    "ja": ("shift_jis", "euc_jp"),
+    "zh_CN": ("gb18030",),
+    "zh_TW": ("big5",),
+    "ko": ("euc_kr",),
+    "vi": ("cp1258",),
+    "eo": ("iso8859_3",),
+}
+MESSAGES = 40
+WORD_SIZE, LINE_SIZE = 25, 100  # in characters
 REPEATS = 3
+SEED = 3
 LARGE_SIZE_BYTES = 10_000_000
 LINE = "Zum Frühstück gab es Brötchen, Käse und einen großen Becher heißen Kakao.\n"
 
@@ -64,6 +95,43 @@ CONTENDERS: dict[str, Callable[[bytes], str | None]] = {
 }
 
 
+def read_catalogues(folder: Path) -> list[Case]:
+    """Return some messages of each language that ``folder`` has, and pages of them, always the same ones."""
+    cases: list[Case] = []
+    for language, encodings in CATALOGUES.items():
+        messages: set[str] = set()
+        for path in folder.glob(f"{language}/LC_MESSAGES/*.mo"):
+            messages.update(_read_messages(path))
+        shuffled = sorted(messages)
+        random.Random(SEED).shuffle(shuffled)  # noqa: S311 - a sample that is always the same
+        for encoding in encodings:
+            held = [text for text in shuffled if _holds(encoding, text)][: MESSAGES * 2]
+            texts = [
+                *held[:MESSAGES],
+                *("\n".join(held[start : start + 12]) for start in range(MESSAGES, len(held), 12)),
+            ]
+            cases += (Case("installed", language, encoding, _length(text), text) for text in texts)
+    return cases
+
+
+def _read_messages(path: Path) -> set[str]:
+    with path.open("rb") as file:
+        catalogue = gettext.GNUTranslations(file)
+    known: dict[object, object] = vars(catalogue)["_catalog"]
+    return {text for text in known.values() if isinstance(text, str) and text and not text.isascii()}
+
+
+def _holds(encoding: str, text: str) -> bool:
+    try:
+        return text.encode(encoding).decode(encoding) == text
+    except UnicodeError:
+        return False
+
+
+def _length(text: str) -> str:
+    return "word" if len(text) <= WORD_SIZE else "line" if len(text) <= LINE_SIZE else "page"
+
+
 def print_rows(
     title: str, groups: Iterable[str], total: Counter[str], right: dict[str, Counter[str]]
 ) -> None:
@@ -88,7 +156,8 @@ def compare(cases: list[Case]) -> bool:
             seconds[name] += time.process_time() - started
             if case.is_right(answer):
                 right[name].update(groups)
-    totals = ["all", *HALVES, *(f"{half}, {length}" for half in HALVES for length in LENGTHS)]
+    halves = dict.fromkeys(case.half for case in cases)
+    totals = ["all", *halves, *(f"{half}, {length}" for half in halves for length in LENGTHS)]
     print_rows("half, length", totals, total, right)
     print_rows("encoding", sorted({case.encoding for case in cases}), total, right)
     took = ", ".join(f"{name} {seconds[name] / len(cases) * 1e3:.2f} ms" for name in CONTENDERS)
@@ -136,8 +205,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--wrong", action="store_true", help="list the texts that ours gets wrong")
+    parser.add_argument("--catalogues", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    cases = read_cases()
+    cases = read_cases() if options.catalogues is None else read_catalogues(options.catalogues)
     print(f"{len(cases)} texts in {len({case.encoding for case in cases})} encodings; ", end="")
     print(f"charset-normalizer {charset_normalizer.__version__}, chardet {chardet.__version__}")
     ahead, honest, fast = compare(cases), print_wrong(cases, each=options.wrong), compare_large()

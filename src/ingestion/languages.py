@@ -1,7 +1,7 @@
 """Which letters languages use most, and in which encodings they have been written: tables, nothing else.
 
 The letters stand in the order of how often they occur, roughly: a place or two more or less changes no
-answer. Of languages in Latin script only the letters beyond ASCII are listed.
+answer.
 """
 
 from __future__ import annotations
@@ -88,45 +88,56 @@ class Family:
     national: tuple[str, int] | None = None
 
 
-def _beyond_ascii(chars: str) -> tuple[Letters, ...]:
-    """Return the letters that a language in Latin script has besides ASCII's."""
-    return (Letters(chars, 4.5, 0.35),)
-
-
 def _alphabet(chars: str, rare: str = "") -> tuple[Letters, ...]:
     return (Letters(chars, 3.2, 0.17), Letters(rare, 9.5, 0.3))
 
 
+_ENGLISH = "etaoinsrhldcumfpgwybvkxjqz"
+LATIN_BETWEEN = _alphabet(_ENGLISH)  # what stands between words in other scripts: code and names
+
 _WESTERN = Family(
     {
-        "French": _beyond_ascii("éèàêçâîôûùœïëæü"),
-        "German": _beyond_ascii("üäößé"),
-        "Spanish": _beyond_ascii("óíáéñúü"),
-        "Portuguese": _beyond_ascii("ãçáéóíêõâúàôü"),
-        "Italian": _beyond_ascii("èàùòéì"),
-        "Nordic": _beyond_ascii("åøäöæéü"),
-        "Finnish": _beyond_ascii("äöåšž"),
+        "English": _alphabet(_ENGLISH, "éïñçöü"),
+        "French": _alphabet("esaitnrulodcmpévqfbghjàxèyêzçôùâûîkw", "œïëüæ"),
+        "German": _alphabet("enisratdhulcgmobwfkzüväpößjyxqé"),
+        "Spanish": _alphabet("eaosrnidlctumpbgvyqóíhfzjéáñxúükw"),
+        "Portuguese": _alphabet("aeosrindmutclpvghqbfzãçájéxóêíõâúàôkwy", "ü"),
+        "Italian": _alphabet("eaionlrtscdupmvghfbqzèàùòìéjkwxy"),
+        "Catalan": _alphabet("easrilntocudmpvbgqfhóxjíèàéyçzòúïükw", "·"),
+        "Dutch": _alphabet("enatirodslghvkmubpwjczfëxyéqïöó", "üá"),
+        "Swedish": _alphabet("eantrslidomgkvhfäupåöbcjyxzéwq"),
+        "Danish and Norwegian": _alphabet("erntdaisglokmfvubhpåæøyjczwxqé"),
+        "Finnish": _alphabet("aintesloukämvrjhypdögbfcwå", "qšxzž"),
     },
     {"cp1252": 0.0, "iso8859_15": 1.0, "mac_roman": 2.0, "cp850": 2.0, "cp437": 2.5},
     latin=True,
 )
+_NORTHERN = Family(
+    {
+        "Icelandic": _alphabet("arniestuðglíkmádfvohóþöépjybæýúcxz"),
+        "Estonian": _alphabet("aiestlundmkrovphgäjõüöb", "šfžcyzw"),
+    },
+    {"cp1252": 3.0, "mac_roman": 5.0, "cp850": 5.0, "cp861": 5.0},
+    latin=True,
+)
 _CENTRAL = Family(
     {
-        "Polish": _beyond_ascii("łążęśćóńź"),
-        "Czech and Slovak": _beyond_ascii("íáěéýřžčšůúťďňóľĺŕôä"),
-        "Hungarian": _beyond_ascii("éáóőöüíűú"),
-        "Slovenian and Croatian": _beyond_ascii("čšžćđ"),
-        "Romanian": _beyond_ascii("ăîşâţ"),
-        "German": _beyond_ascii("üäöß"),
+        "Polish": _alphabet("aioeznrwstcykdpmujlłbgęhąóżśćfńqźvx"),
+        "Czech": _alphabet("eaonitsrvuldkpmcíházyjběéřžčšýfgůúxťóňwďq"),
+        "Slovak": _alphabet("aoeinrstvkldmpuáchjzíýbčšžéyťúgfľôňxäóďwĺŕ"),
+        "Hungarian": _alphabet("eatlnskérozigmáydvbhjöpufcóőíüúűxwq"),
+        "Slovenian and Croatian": _alphabet("aieonrsjtlvkdpmuzbgčhšžcfđćyxwq"),
+        "Romanian": _alphabet("eairntulocsdpmăvfţgbîşzhâxjkywq"),
+        "German": _alphabet("enisratdhulcgmobwfkzüväpößjyxq"),
     },
     {"cp1250": 2.0, "iso8859_2": 2.5, "cp852": 3.5},
     latin=True,
 )
 _BALTIC = Family(
     {
-        "Lithuanian": _beyond_ascii("ėšųįžąūęč"),
-        "Latvian": _beyond_ascii("āīēšņļūžģčķ"),
-        "Estonian": _beyond_ascii("äõüöšž"),
+        "Lithuanian": _alphabet("iasoretnukmlpvdjgėbyšųžąįcūčęzfh", "wxq"),
+        "Latvian": _alphabet("aisterunāmklodpvzījēbgšcūļfņžķģčh", "wxyq"),
+        "Estonian": _alphabet("aiestlundmkrovphgäjõüöb", "šfžcyzw"),
     },
     {"cp1257": 3.0, "iso8859_13": 3.5, "cp775": 5.0},
     latin=True,
@@ -162,14 +173,22 @@ _ARABIC = Family(
 
 FAMILIES = (
     _WESTERN,
+    _NORTHERN,
+    _CENTRAL,
+    Family({"Romanian": _alphabet("eairntulocsdpmăvfțgbîșzhâxjkywq")}, {"iso8859_16": 4.0}, latin=True),
     Family(
-        {"Icelandic": _beyond_ascii("íáðéþöóúæý"), "Estonian": _beyond_ascii("äõüöšž")},
-        {"cp1252": 3.0, "mac_roman": 5.0, "cp850": 5.0, "cp861": 5.0},
+        {"Turkish": _alphabet("aeinrlıdkmtyusboüşzgçhğvcöpfj", "İâîwxq")},
+        {"cp1254": 2.5, "cp857": 4.5},
         latin=True,
     ),
-    _CENTRAL,
-    Family({"Romanian": _beyond_ascii("ăîșâț")}, {"iso8859_16": 4.0}, latin=True),
-    Family({"Turkish": _beyond_ascii("ıüşğöçİâî")}, {"cp1254": 2.5, "cp857": 4.5}, latin=True),
+    Family(
+        {
+            "Esperanto": _alphabet("aieonlsrtkjudpmvgfbcĝĉŭzŝh", "ĵĥ"),
+            "Maltese": _alphabet("ialtenrumbsjkħodpfġżxqwhcċgzv", "à"),
+        },
+        {"iso8859_3": 5.0},
+        latin=True,
+    ),
     _BALTIC,
     _RUSSIAN,
     _EAST_SLAVIC,

@@ -16,12 +16,21 @@ from collections.abc import Iterable, Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
-from ingestion.languages import FAMILIES, IDEOGRAPHIC_SYMBOLS, INSIDE_WORDS, OPENING, SYMBOLS, Family
+from ingestion.languages import (
+    FAMILIES,
+    IDEOGRAPHIC_SYMBOLS,
+    INSIDE_WORDS,
+    LATIN_BETWEEN,
+    OPENING,
+    SYMBOLS,
+    Family,
+)
 
 SAMPLE_SIZE_BYTES = 4096
 CONTEXT_SIZE_BYTES = 64
 UPPER_BITS = 2.5
 STRANGE_BITS = 20.0
+BETWEEN_SHARE = 0.5
 WIDE_RARITY_BITS = 6.0
 WIDE_BITS = 6.0  # for a byte: numbers of 16 bits are hardly ever so frequent as characters
 
@@ -32,6 +41,7 @@ _ASCII_BITS = {
     **dict.fromkeys(" \n", 3.0),
     **dict.fromkeys("\t\r", 5.0),
 }
+_WORD = re.compile(r"[^\W\d_]+")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 # Kinds of characters: a/A ASCII letters, l/L letters beyond, c ideographs and other letters without case,
@@ -128,14 +138,21 @@ class _Text:
     """A decoded sample: its characters counted, and what is improbable in how they stand together."""
 
     def __init__(self, text: str) -> None:
-        self._counts = Counter(text).items()
+        words = "".join(word for word in _WORD.findall(text) if not word.isascii())
+        self._telling = Counter(words)
+        self._rest = Counter(text)
+        self._rest.subtract(self._telling)
         self._kinds = text.translate(_KINDS)
         self._order_bits = self._cost(_IMPROBABLE)
 
     def length_bits(self, family: Family, models: Iterable[_Model]) -> float:
         """Return its length in the language of ``family`` that suits it best."""
         order = self._order_bits if family.latin else self._order_bits_beside_ascii
-        return order + min(sum(model[char] * count for char, count in self._counts) for model in models)
+        return order + min(self._letters_bits(model) for model in models)
+
+    def _letters_bits(self, model: _Model) -> float:
+        telling = sum(model[char] * count for char, count in self._telling.items())
+        return telling + sum(model.bits_between(char) * count for char, count in self._rest.items())
 
     @cached_property
     def _order_bits_beside_ascii(self) -> float:
@@ -185,6 +202,8 @@ class _Model(dict[str, float]):
     def __init__(self, family: Family, language: str) -> None:
         super().__init__(_ASCII_BITS)
         self.family = family
+        for letters in LATIN_BETWEEN if not family.latin else ():
+            self._add(letters.chars, letters.first_bits, letters.step_bits)
         self._add(SYMBOLS, 6.5, 0.15)
         if family.national is not None:
             self._add(IDEOGRAPHIC_SYMBOLS, 6.0, 0.15)
@@ -196,7 +215,15 @@ class _Model(dict[str, float]):
             bits = first_bits + place * step_bits
             self[char] = bits
             if len(char.upper()) == 1 and char.upper() != char:
-                self.setdefault(char.upper(), bits + UPPER_BITS)
+                self[char.upper()] = bits + UPPER_BITS
+
+    def bits_between(self, char: str) -> float:
+        """Return what ``char`` costs outside the words that have letters beyond ASCII.
+
+        Much there is in another language: names, code, words of English.
+        """
+        flat = _ASCII_BITS.get(char)
+        return self[char] if flat is None else flat + BETWEEN_SHARE * (self[char] - flat)
 
     def __missing__(self, char: str) -> float:
         self[char] = bits = self._unlisted_bits(char)
