@@ -115,8 +115,12 @@ def read_catalogues(folder: Path) -> list[Case]:
 
 
 def _read_messages(path: Path) -> set[str]:
-    with path.open("rb") as file:
-        catalogue = gettext.GNUTranslations(file)
+    try:
+        with path.open("rb") as file:
+            catalogue = gettext.GNUTranslations(file)
+    except (OSError, ValueError) as error:  # a dangling link, or a header that Python does not understand
+        print(f"left out: {path}: {error}", file=sys.stderr)
+        return set()
     known: dict[object, object] = vars(catalogue)["_catalog"]
     return {text for text in known.values() if isinstance(text, str) and text and not text.isascii()}
 
