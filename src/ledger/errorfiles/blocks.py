@@ -144,7 +144,8 @@ def parse_body(text: str) -> Body | None:
 def _find_context(plain: str, start: int, until: int) -> re.Match[str] | None:
     """Return the context's label: the first at the start of a line, else the first in the midst of one."""
     found = list(_CONTEXT.finditer(plain, start, until))
-    at_start = [each for each in found if plain[: each.start()].rpartition("\n")[2].strip(" \t>") == ""]
+    lines = (plain[plain.rfind("\n", 0, each.start()) + 1 : each.start()] for each in found)
+    at_start = [each for each, before in zip(found, lines, strict=True) if not before.strip(" \t>")]
     return next(iter(at_start or found), None)
 
 

@@ -20,6 +20,7 @@ class Value(NamedTuple):
 
 BRACKET: Final = "a bracket around values"
 NOT_JSON: Final = "not JSON"
+_WINDOW_SIZE: Final = 1 << 14
 
 
 def read_values(text: str, start: int, end: int) -> Iterator[Value]:
@@ -32,7 +33,7 @@ def read_values(text: str, start: int, end: int) -> Iterator[Value]:
     at = start
     while (at := _skip_blanks(text, at)) < end:
         mark = text[at]
-        if mark == "[" and text[_skip_blanks(text, at + 1) :][:1] in ("{", "[", "]"):
+        if mark == "[" and text.startswith(("{", "[", "]"), _skip_blanks(text, at + 1)):
             depth, follows = depth + 1, True
             yield Value(at, at + 1, None, BRACKET)
             at += 1
@@ -54,36 +55,44 @@ def _skip_blanks(text: str, at: int) -> int:
 
 
 def _read_line(text: str, at: int, why: str) -> Value:
-    line = text[at:].partition("\n")[0] if len(text) - at < 4096 else text[at : _line_end(text, at)]
+    end = text.find("\n", at)
+    line = text[at : len(text) if end < 0 else end]
     return Value(at, at + len(line.rstrip()), None, why)
 
 
-def _line_end(text: str, at: int) -> int:
-    end = text.find("\n", at)
-    return len(text) if end < 0 else end
-
-
 def _read_object(text: str, at: int) -> Value:
-    try:
-        fields, end = _decoder.raw_decode(text, at)
-    except json.JSONDecodeError as error:
-        if _is_cut_off(text, error.pos):
-            return _read_line(text, at, "a JSON object that is cut off")
-        column = error.pos - text.rfind("\n", 0, error.pos)
-        return _read_line(text, at, f"invalid JSON: {error.msg.lower()} (column {column})")
-    except RecursionError:
-        return _read_line(text, at, "a JSON object that is nested too deeply")
-    except ValueError:
-        return _read_line(text, at, "a JSON object with a number that is too long")
-    return Value(at, end, fields)
+    size = _WINDOW_SIZE
+    while True:
+        # Through a window: what an error says of its place takes as long as the text before it is long.
+        window = text[at : at + size]
+        try:
+            fields, length = _decoder.raw_decode(window)
+        except json.JSONDecodeError as error:
+            if at + size < len(text) and _may_go_on(window, error):
+                size *= 2
+                continue
+            return _read_line(text, at, _explain(window, error))
+        except RecursionError:
+            return _read_line(text, at, "a JSON object that is nested too deeply")
+        except ValueError:
+            return _read_line(text, at, "a JSON object with a number that is too long")
+        return Value(at, at + length, fields)
 
 
-def _is_cut_off(text: str, pos: int) -> bool:
-    """Return whether a value breaks at the end of the text or of a line, or where a line begins another."""
-    rest = text[pos:]
-    begins_another = rest.startswith("{") and not text[text.rfind("\n", 0, pos) + 1 : pos].strip()
-    # An unterminated string is reported where it begins.
-    return begins_another or rest[:1] in ("", "\n") or (rest[0] == '"' and "\n" not in rest)
+def _may_go_on(window: str, error: json.JSONDecodeError) -> bool:
+    """Return whether a value broke only because its window ended."""
+    return error.pos + len("-Infinity") > len(window) or error.msg.startswith("Unterminated")
+
+
+def _explain(text: str, error: json.JSONDecodeError) -> str:
+    """Return what is wrong with the object that a text begins with."""
+    pos = error.pos
+    at_break = text[pos : pos + 1] in ("", "\n")
+    begins_another = text.startswith("{", pos) and not text[text.rfind("\n", 0, pos) + 1 : pos].strip()
+    if at_break or begins_another or error.msg.startswith("Unterminated"):
+        return "a JSON object that is cut off"
+    place = f"column {error.colno}" if error.lineno == 1 else f"its line {error.lineno}, column {error.colno}"
+    return f"invalid JSON: {error.msg.lower()} ({place})"
 
 
 def _keep_all(pairs: list[tuple[str, Any]]) -> Fields:

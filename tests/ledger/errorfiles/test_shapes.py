@@ -142,6 +142,21 @@ def test_a_damaged_line_is_left_over_with_its_reason_and_the_others_are_taken(li
     assert left(text) == {"2": why}
 
 
+@pytest.mark.parametrize(
+    "tail",
+    ['", "n": 1234567}', '", "n": true}', '\\u00e4\\\\"}', '", "n": -Infinity}', '", "n": {"m": []}}\n'],
+)
+def test_a_row_may_be_long(tail):
+    """A window slides over it: whatever stands at its end is not taken for damage."""
+    for size in range(16330, 16390):
+        (error,) = errors('{"step": "1", "error": "' + "e" * size + tail)
+        assert error.message.count("e") == size
+
+
+def test_an_error_in_a_later_line_of_an_object_says_which():
+    assert left('{\n "step": "1",\n error: "e"\n}\n')["1"].endswith("(its line 3, column 2)")
+
+
 def test_a_pointer_of_git_lfs_is_left_over_and_what_stands_behind_it_is_taken():
     for content in (json.dumps(ROWS["all fields"]), block()):
         assert [error.message for error in errors(POINTER + content)] == [MESSAGE]
