@@ -29,7 +29,8 @@ class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     Args:
         command: The argument vector; no shell. ``{scratch}`` is a fresh directory outside the tree,
-            ``{paths}`` as a whole argument stands for those of ``paths`` that the tree has, or ``.``.
+            ``{paths}`` as a whole argument stands for those of ``paths`` that the tree has, or ``.``;
+            ``{range}`` for the patches that led to the tree since what was accepted before it.
         format: The name of a parser in `ledger.gates.reports`; ``exit`` means the exit code alone.
         report: Where the tool leaves its report: ``-`` for standard output, else a path (relative to
             the tree's root, or below ``{scratch}``).
@@ -41,6 +42,11 @@ class Step(Struct, frozen=True, omit_defaults=True, kw_only=True):
     report: str = "-"
     paths: tuple[str, ...] = ()
     exit_codes: tuple[int, ...] = (0,)
+
+    @property
+    def about_patches(self) -> bool:
+        """Whether its result depends on the patches that led to the tree, besides the tree."""
+        return "{range}" in self.command
 
     def __post_init__(self) -> None:
         """Let equal steps be written alike: the encoder leaves out only what *is* the default."""

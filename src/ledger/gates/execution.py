@@ -186,7 +186,7 @@ def run_step(
         progress: Gets the last whole line of output, about ten times a second at most; in this thread.
         also: Further reports that it may leave, written as `Step.report` is.
     """
-    command = expand_paths(step, surroundings.root)
+    command = expand_command(step, surroundings)
     with surroundings.place() as place:
         surroundings.forget_bytecode()
         if any(Path(word).name in _SECOND_GRAINED for word in command):
@@ -225,13 +225,11 @@ def run_step(
         )
 
 
-def expand_paths(step: Step, root: Path) -> tuple[str, ...]:
-    """Return a step's command with ``{paths}`` replaced: those of its paths that are there, or ``.``."""
-    present = [path for path in step.paths if (root / path).exists()] or ["."]
-    words: list[str] = []
-    for word in step.command:
-        words += present if word == "{paths}" else [word]
-    return tuple(words)
+def expand_command(step: Step, surroundings: Surroundings) -> tuple[str, ...]:
+    """Return a step's command with ``{paths}`` (those that are there, or ``.``) and ``{range}`` replaced."""
+    present = [path for path in step.paths if (surroundings.root / path).exists()] or ["."]
+    meanings = {"{paths}": present, "{range}": [surroundings.patches]}
+    return tuple(each for word in step.command for each in meanings.get(word, [word]))
 
 
 def _report_path(report: str, root: Path, place: Place) -> Path:

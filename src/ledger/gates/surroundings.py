@@ -58,6 +58,7 @@ class Surroundings(Struct, frozen=True, kw_only=True, dict=True):
         variables: The user's environment, less what an outer git command set.
         env: Names of variables that the command sees besides the usual ones (`Rule.env`).
         outside: Packages that may be imported from elsewhere (`Rule.outside`).
+        patches: What ``{range}`` stands for: the patches that led to the tree, as a range of events.
         entries: What the tree has at each path, where its bytecode is to be kept for the next execution.
     """
 
@@ -67,6 +68,7 @@ class Surroundings(Struct, frozen=True, kw_only=True, dict=True):
     variables: Mapping[str, str] = field(default_factory=git_environment)
     env: tuple[str, ...] = ()
     outside: tuple[str, ...] = ()
+    patches: str = ""
     entries: Mapping[bytes, Entry] = field(default_factory=dict[bytes, Entry])
 
     @cached_property

@@ -122,13 +122,24 @@ def _weaker_rest(before: Policy, after: Policy) -> Iterator[str]:
 
 def list_changes(before: Policy | None, after: Policy) -> tuple[Change, ...]:
     """Return every value in which two policies differ, weaker or stricter, under its configuration key."""
-    old = {} if before is None else dict(_flatten(encode_profile(before), ()))
-    new = dict(_flatten(encode_profile(after), ()))
+    old = {} if before is None else dict(_flatten(_asked(before, after), ()))
+    new = dict(_flatten(encode_profile(after) if before is None else _asked(after, before), ()))
     return tuple(
         Change(join_key(key), old.get(key, ""), new.get(key, ""))
         for key in dict.fromkeys((*old, *new))
         if old.get(key) != new.get(key)
     )
+
+
+def _asked(policy: Policy, other: Policy) -> dict[str, Any]:
+    """Return a policy's tables, less the gates that are off in it and unknown to the other."""
+    table = encode_profile(policy)
+    table["gates"] = {
+        name: gate
+        for name, gate in table["gates"].items()
+        if name in other.gates or policy.gates[name].mode != "off"
+    }
+    return table
 
 
 def _flatten(table: Mapping[str, Any], prefix: Key) -> Iterator[tuple[Key, str]]:

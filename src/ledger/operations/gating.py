@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import msgspec
 from msgspec import Struct
 
+from codex_ml.errors import CodexError
 from ledger.drift import list_drift, snapshot_tree
 from ledger.errors import DriftInTheWay, NotCandidate, NoWorkTree, UnknownName
 from ledger.events import Event, GateMeasured
+from ledger.gates.documents import InvalidConfiguration
 from ledger.gates.judge import judge
 from ledger.history import History, StateAt
 from ledger.isolation import isolated, list_visible
@@ -30,8 +33,11 @@ from ledger.operations.settling import gate_questions, settle_measurement, settl
 from ledger.operations.verdicts import Gated, GateResult, recall, result_of
 from ledger.policies import Rule
 from ledger.projections.refs import RunRef
+from ledger.references import EventRange
+from ledger.repository import Repository
 from ledger.requests import AlreadyDone
 from ledger.run import RunLog
+from ledger.tokens import configured_counter, digest_of, unaccepted_range
 from ledger.workspace import Workspace, configuration_of
 from patches.errors import show_path
 from patches.model import Entry
@@ -235,11 +241,14 @@ def _site(round_: _Round, options: GateOptions, entries: Mapping[bytes, Entry]) 
     workspace = round_.workspace
     cache_dir = workspace.repository.ledger_dir / "cache" / "tools"
     tree = round_.candidate.tree
+    patches = unaccepted_range(round_.run, round_.history)
     if not options.isolated:
         root = workspace.repository.work_dir
         assert root is not None
         own = workspace.repository
-        yield Site("work-tree", tree, root, entries, cache_dir, lambda: snapshot_tree(own))
+        depends = _dependencies(round_, patches, own)
+        now = partial(snapshot_tree, own)
+        yield Site("work-tree", tree, root, entries, cache_dir, now, str(patches), depends)
         return
     commit = RunRef(workspace.repository, round_.run).commit_at(round_.candidate.v)
     assert commit is not None, "every state has its commit"
@@ -247,7 +256,21 @@ def _site(round_: _Round, options: GateOptions, entries: Mapping[bytes, Entry]) 
         root = repository.work_dir
         assert root is not None
         links = list_visible(repository, round_.policy.isolated.link)
-        yield Site("isolated", tree, root, entries, cache_dir, lambda: snapshot_tree(repository, links))
+        depends = _dependencies(round_, patches, repository)
+        now = partial(snapshot_tree, repository, links)
+        yield Site("isolated", tree, root, entries, cache_dir, now, str(patches), depends)
+
+
+def _dependencies(round_: _Round, patches: EventRange, repository: Repository) -> dict[str, str]:
+    """Return what results about patches depend on in a work tree; nothing where no gate asks for them."""
+    if not any(step.about_patches for rule in round_.rules.values() for step in rule.steps):
+        return {}
+    cache_dir = repository.ledger_dir / "cache"
+    try:
+        tokenizer = configured_counter(repository, cache_dir, round_.workspace.store.read_body).name
+    except (CodexError, InvalidConfiguration, OSError):
+        tokenizer = "unusable"  # What is wrong with it the gate's own command says.
+    return {"patches": digest_of(round_.history, patches), "tokenizer": tokenizer}
 
 
 def _find_recorded(

@@ -46,6 +46,10 @@ class Site(NamedTuple):
     entries: Mapping[bytes, Entry]
     cache_dir: Path
     tree_now: Callable[[], str]
+    patches: str
+    """The patches that led to the tree, as a range of events."""
+    depends: Mapping[str, str]
+    """What a result about those patches depends on besides the tree and the tools."""
 
     def surroundings(self, rule: Rule) -> Surroundings:
         """Return what a gate's commands find around them here."""
@@ -55,16 +59,19 @@ class Site(NamedTuple):
             tree_paths=self.entries.keys(),
             env=rule.env,
             outside=rule.outside,
+            patches=self.patches,
             # A temporary tree is not met again.
             entries=self.entries if self.place == "work-tree" else {},
         )
 
     def tools(self, rule: Rule) -> dict[str, str]:
-        """Return the versions of the tools that a gate would run here."""
+        """Return the versions of the tools that a gate would run here, and what else it depends on."""
         surroundings = self.surroundings(rule)
         found: dict[str, str] = {}
         for step in rule.steps:
             found |= tool_versions(step.command, surroundings)
+            if step.about_patches:
+                found |= self.depends
         return found
 
     def configuration(self, rule: Rule) -> dict[str, str]:

@@ -211,5 +211,11 @@ FORMATS: Mapping[str, Format] = {
         "files",
         ("findings",),
     ),
+    "tokens": Format(
+        "tokens:parse_tokens",
+        ExitCodes("ledger tokens", findings=(), meanings={2: "a tokenizer that cannot be used"}),
+        "patches",
+        (),
+    ),
 }
 """Every format by its name."""

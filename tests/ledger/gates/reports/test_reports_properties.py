@@ -26,6 +26,19 @@ TREE = {
     "noxfile.py": "import nox\n@nox.session(venv_backend='none')\ndef bad(session): session.error('x')\n",
 }
 PYTEST = ("pytest", "-q", "-p", "no:cacheprovider", "test_b.py", "--cov=b", "--cov-branch")
+TOKENS = """
+import subprocess, sys
+from pathlib import Path
+
+ledger = Path(sys.executable).with_name("ledger")
+git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com"]
+for command in (["git", "init"], ["git", "add", "."], [*git, "commit", "-m", "base"]):
+    subprocess.run(command, check=True, capture_output=True)
+for number in range(2):
+    Path("new.py").write_text(f"x = {number}\\n")
+    subprocess.run([ledger, "record"], check=True, capture_output=True)
+sys.stdout.buffer.write(subprocess.check_output([ledger, "tokens", "--json"]))
+"""
 COMMANDS = {
     "ruff-check": (("ruff", "check", ".", "--output-format", "json"), "-"),
     "ruff-format": (("ruff", "format", "--check", ".", "--output-format", "json"), "-"),
@@ -42,6 +55,7 @@ COMMANDS = {
     "pip-audit": (("pip-audit", "-f", "json", "--disable-pip", "--no-deps", "-r", "r.txt"), "-"),
     "pip-licenses": (("pip-licenses", "--format", "json", "--packages", "pytest", "ruff"), "-"),
     "nox": (("nox", "--report", "{scratch}/n.json"), "n.json"),
+    "tokens": (("python", "-c", TOKENS), "-"),
 }
 
 
