@@ -145,7 +145,7 @@ class Wire:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _pass_on  # noqa: N815 - names of the library
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -169,17 +169,18 @@ class Wire:
             number = len(self.seen)
         size = int(handler.headers.get("Content-Length") or 0)
         body = handler.rfile.read(size)
-        if not self.cut or number < self.cut or (number == self.cut and self.carried_out):
+        lost = bool(self.cut) and number >= self.cut
+        if not lost or (number == self.cut and self.carried_out):
             status, headers, answer = self._ask(handler, body)
-        if self.cut and number >= self.cut:
-            handler.close_connection = True
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            return
-        handler.send_response(status)
-        handler.send_header("Content-Type", headers.get("Content-Type") or "application/json")
-        handler.send_header("Content-Length", str(len(answer)))
-        handler.end_headers()
-        handler.wfile.write(answer)
+            if not lost:
+                handler.send_response(status)
+                handler.send_header("Content-Type", headers.get("Content-Type") or "application/json")
+                handler.send_header("Content-Length", str(len(answer)))
+                handler.end_headers()
+                handler.wfile.write(answer)
+                return
+        handler.close_connection = True
+        handler.connection.shutdown(socket.SHUT_RDWR)
 
     def _ask(self, handler: BaseHTTPRequestHandler, body: bytes) -> tuple[int, Any, bytes]:
         assert self._port is not None

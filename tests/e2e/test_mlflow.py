@@ -15,7 +15,7 @@ from mlflow_server import Rest, Wire, free_port, running_server
 from shell import SECOND, Shell
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
-from chronicle import Chronicle, rule
+from chronicle import Chronicle, rule  # pyright: ignore[reportMissingImports] - its folder is added above
 
 from codex_ml.tracking.errors import DeletedExperiment, OtherHistory, RunLeftOpen, TrackingError
 from codex_ml.tracking.mirror import Chunk, Mirror, Sent
@@ -338,26 +338,29 @@ def test_system_metrics_are_of_a_run_of_their_own(
     assert "system/cpu_utilization_percentage" in watched["points"]
 
 
-def test_the_command(shell: Shell, server: str, rest: Rest, experiment: str) -> None:
+def test_the_command(
+    shell: Shell, server: str, rest: Rest, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dry, sent, sent again; the log stays as it is; a redaction names the copy, and the next time replaces it."""
     assert shell("run", "start", "work", "--name", "work").code == 0
     event = shell("apply", shell.file(SECOND)).out.strip()
     before = shell.everything()
-    to = {"MLFLOW_TRACKING_URI": server, "MLFLOW_EXPERIMENT_NAME": experiment}
-    dry = shell("project", "mlflow", "--dry-run", **to)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
+    dry = shell("project", "mlflow", "--dry-run")
     assert (dry.code, dry.out, dry.err) == (0, "work\n", "work: would send :1 to :3, 0 points, 1 file\n")
     assert rest.runs(experiment) == []
-    sent = shell("project", "mlflow", "--all", **to)
+    sent = shell("project", "mlflow", "--all")
     run = rest.runs(experiment)[0]
     run_id = run["info"]["run_id"]
     assert sent.out == f"work {run_id}\n"
     assert "work: sent :1 to :3, 0 points, 1 file\n" in sent.err
     assert rest.shown(run)["files"] == {"patches/0003.diff": SECOND.encode()}
-    assert "nothing to do" in shell("project", "mlflow", "--run", "work", **to).err
+    assert "nothing to do" in shell("project", "mlflow", "--run", "work").err
     assert shell.everything() == before
     redacted = shell("redact", event, "--body", "patch")
     assert f"  MLflow: {server}, experiment {experiment}, run {run_id}: patches/0003.diff" in redacted.err
-    again = shell("project", "mlflow", **to)
+    again = shell("project", "mlflow")
     assert "left out: :3 it was dropped" in again.err
     files = {"patches/0003.diff": b"The patch of work:3 is not here: it was dropped.\n"}
     assert rest.shown(rest.runs(experiment)[0])["files"] == files
