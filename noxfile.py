@@ -25,5 +25,5 @@ def core(session: nox.Session) -> None:
 
 @nox.session(name="status-validate", venv_backend="none")
 def status_validate(session: nox.Session) -> None:
-    """What this installation can do, tried and held against the schema; nothing is downloaded."""
+    """What this installation can do, tried and held against the schema: nothing is installed."""
     session.run(sys.executable, "tools/status/validate_status.py", *session.posargs)

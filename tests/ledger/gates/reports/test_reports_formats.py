@@ -32,7 +32,7 @@ EMPTY = {
     "pip-audit": b'{"dependencies":[]}',
     "pip-licenses": b"[]",
     "nox": b'{"result":1,"sessions":[]}',
-    "audit": b'{"audit":"secrets","metrics":{"findings":0},"examined":0,"unit":"files"}',
+    "audit": b'{"audit":"secrets","metrics":{"findings":0,"warnings":0},"examined":0,"unit":"files"}',
 }
 
 
