@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from patches.gaplist import GapList
 from patches.lines import split_lines
 from patches.model import Hunk
 from patches.options import ApplyOptions
@@ -144,7 +145,7 @@ class _LineIndex:
     not in the index: no other hunk may take it.
     """
 
-    def __init__(self, lines: Sequence[bytes]) -> None:
+    def __init__(self, lines: Iterable[bytes]) -> None:
         self._at: dict[bytes, list[int]] = {}
         for at, line in enumerate(lines):
             self._at.setdefault(line, []).append(at)
@@ -183,8 +184,9 @@ class _Image:
     def __init__(
         self, content: bytes, options: ApplyOptions, rule: WhitespaceRule, *, mends_all: bool
     ) -> None:
-        self._lines = split_lines(content)
-        self._patched = bytearray(len(self._lines))
+        lines = split_lines(content)
+        self._lines = GapList(lines)
+        self._patched = GapList(bytes(len(lines)))
         self._places: _LineIndex | None = None
         self._options = options
         self._rule = rule
@@ -291,8 +293,8 @@ class _Image:
             return None
         if to_end and at + len(old) < len(self._lines):
             return None
-        there = self._lines[at : at + inside]
-        if any(self._patched[at : at + inside]):
+        there = self._lines.span(at, at + inside)
+        if any(self._patched.span(at, at + inside)):
             return None
         if inside == len(old):
             if there == old or (not to_end and self._may_go_on and _equal_but_for_end(there, old)):
@@ -322,12 +324,12 @@ class _Image:
         return first
 
     def _replace(self, at: int, sides: _Lines) -> None:
-        stop = at + len(sides.old)
+        stop = min(at + len(sides.old), len(self._lines))
         # Where hunks may overlap, the new lines count as well.
         if self._places is not None and (self._options.allow_overlap or not self._places.replace(at, sides)):
             self._places = None
-        self._lines[at:stop] = sides.new
-        self._patched[at:stop] = (b"\0" if self._options.allow_overlap else b"\1") * len(sides.new)
+        self._lines.replace(at, stop, sides.new)
+        self._patched.replace(at, stop, (b"\0" if self._options.allow_overlap else b"\1") * len(sides.new))
 
 
 def context_of(hunk: Hunk) -> tuple[int, int]:
