@@ -16,7 +16,7 @@ _ASIDE = (
     (re.compile(r"(?<![\d:.])\d\d:\d\d:\d\d(?:[.,]\d+)?\b"), "<time>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<uuid>"),
     (re.compile(r"\b0x[0-9a-fA-F]{4,}\b"), "<address>"),
-    (re.compile(r"(?:/private)?/(?:var/)?tmp/[^/\s'\":,)\]]+"), "<tmp>"),
+    (re.compile(r"(?:/private)?/(?:var/)?tmp/(?:pytest-of-\w+/pytest-\d+|[^/\s'\":,)\]]+)"), "<tmp>"),
     (re.compile(r"/var/folders/[^/\s]+/[^/\s]+/T/[^/\s'\":,)\]]+"), "<tmp>"),
     (re.compile(r"\bpytest-of-\w+/pytest-\d+\b"), "<tmp>"),
     (re.compile(r"(?<=\", line )\d+(?=, in )"), "<line>"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -58,7 +59,6 @@ def fates(imported: Imported) -> list[str]:
 
 def test_an_event_has_everything_that_its_file_says(ledger: Ledger, book: Book) -> None:
     text = "# Log\n\n" + block("Question for ChatGPT-5 2025-01-02:", message="boom") + "\nAnswer: oil it.\n"
-    ledger.run("title")
     imported = ledger.import_errors([write(book, text)])
     (event,) = captured(ledger)
     assert (event.step, event.cause, event.asked_at) == ("3:build", "import", "2025-01-02")
@@ -110,6 +110,13 @@ def test_a_file_is_told_from_another_and_from_itself_by_its_place(ledger: Ledger
     assert [event.origin for event in captured(ledger)] == ["one.ndjson:1", "two.ndjson:1", f"{outside}:1"]
 
 
+def test_the_same_error_in_the_temporary_directories_of_many_test_runs_is_one_question(
+    ledger: Ledger, book: Book
+) -> None:
+    text = "".join(row(f"cannot read /tmp/pytest-of-me/pytest-{n}/test_x0/a.json") for n in range(3))
+    assert fates(ledger.import_errors([write(book, text)])) == ["asked", "joined", "joined"]
+
+
 def test_what_was_answered_in_the_file_since_is_answered_here(ledger: Ledger, book: Book) -> None:
     path = write(book, block() + "\n" + block(message="another"))
     ledger.import_errors([path])
@@ -121,6 +128,29 @@ def test_what_was_answered_in_the_file_since_is_answered_here(ledger: Ledger, bo
     ]
     assert fates(ledger.import_errors([path])) == ["known", "known"]
     assert len(captured(ledger)) == 2
+
+
+def test_the_questions_file_asks_nothing_again_and_an_answer_written_into_it_counts(
+    ledger: Ledger, book: Book
+) -> None:
+    """The ledger's own questions, in the standard form, with the times of their events."""
+    asked = [ledger.capture_error("3:build", "no widgets"), ledger.capture_error("3:build", "no oil")]
+    times = [
+        datetime.fromtimestamp(event.at_ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for event in asked
+    ]
+    first, second = (
+        block(f"Question for ChatGPT @codex {time}:", message=message, context="none")
+        for time, message in zip(times, ("no widgets", "no oil"), strict=True)
+    )
+    path = write(book, f"{first}\n{second}")
+    assert fates(ledger.import_errors([path])) == ["known", "known"]
+    write(book, f"{first}\nAnswer: buy some.\n\n{second}")
+    assert fates(ledger.import_errors([path])) == ["settled", "known"]
+    assert [row[0] for row in ledger.sql("select outcome from questions order by v").fetchall()] == [
+        "answered",
+        None,
+    ]
+    assert fates(ledger.import_errors([path])) == ["known", "known"]
 
 
 def test_a_table_closes_its_questions(ledger: Ledger, book: Book) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict, deque
 from collections.abc import Container, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -138,18 +139,31 @@ def plan_import(files: Sequence[ReadFile], events: Iterable[AnyEvent]) -> list[P
         files: What was read.
         events: All events of the ledger.
     """
-    known = defaultdict[_Key, deque[ErrorCaptured]](deque)
+    imported = defaultdict[_Key, deque[ErrorCaptured]](deque)
+    own: dict[tuple[str, str, str], ErrorCaptured] = {}
     for event in events:
-        if isinstance(event, ErrorCaptured) and not isinstance(event.origin, UnsetType):
-            asked_at = "" if isinstance(event.asked_at, UnsetType) else event.asked_at
-            file = event.origin.rpartition(":")[0]
-            known[file, event.step, event.message, event.context, asked_at].append(event)
+        if isinstance(event, ErrorCaptured):
+            own.setdefault((event.step, event.message, _moment(event.at_ns)), event)
+            if not isinstance(event.origin, UnsetType):
+                asked_at = "" if isinstance(event.asked_at, UnsetType) else event.asked_at
+                file = event.origin.rpartition(":")[0]
+                imported[file, event.step, event.message, event.context, asked_at].append(event)
     planned: list[Planned] = []
     for file in files:
         for piece in file.found.pieces:
-            same = known.get(_key(file.origin, piece.error)) if piece.error else None
-            planned.append(Planned(file, piece, same.popleft() if same else None))
+            known: ErrorCaptured | None = None
+            if piece.error is not None:
+                key = _key(file.origin, piece.error)
+                same = imported.get(key)
+                # The ledger's own questions file is an old error file too.
+                known = same.popleft() if same else own.get((key[1], key[2], key[4]))
+            planned.append(Planned(file, piece, known))
     return planned
+
+
+def _moment(at_ns: int) -> str:
+    """Return a time as the questions file has it."""
+    return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _key(origin: str, error: FoundError) -> _Key:
@@ -184,6 +198,8 @@ def import_errors(workspace: Workspace, files: tuple[ReadFile, ...]) -> Imported
         taken = Captures(log, history).take_all(captures, log.head.v + 1)
         settled = _settle(log, history, planned, taken)
         appended = log.append(*taken, *settled.values()) if taken or settled else ()
+        if started:
+            workspace.resume()  # The ref of a run that began here is brought up to it.
     asked = [event for event in appended if isinstance(event, ErrorCaptured)]
     return Imported(files, show_plan(planned, asked, settled), log.head.run if started else "")
 
