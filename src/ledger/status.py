@@ -6,8 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from ledger.drift import Drift, list_drift
-from ledger.gates.configuration import Configuration, Storage
+from ledger.gates.configuration import Configuration
 from ledger.gates.documents import InvalidConfiguration
+from ledger.gates.settings import Storage
 from ledger.gates.weakening import Change, list_changes, list_weakenings
 from ledger.heads import RunHead
 from ledger.history import History, StateAt

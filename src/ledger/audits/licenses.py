@@ -17,8 +17,8 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ledger.audits.installed import Package
 from ledger.errors import LedgerError
-from ledger.gates.configuration import LicensePolicy
 from ledger.gates.documents import nearest
+from ledger.gates.settings import LicensePolicy
 from ledger.measurements import Finding, Report, Severity
 from ledger.spdx import name_of, recognize_text
 

@@ -14,9 +14,7 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
 
-from codex_ml.tracking.mlflow_utils import MlflowConfig
 from ledger.errors import LedgerError
 from ledger.gates.defaults import (
     AUDITS,
@@ -31,19 +29,14 @@ from ledger.gates.defaults import (
     metrics_of,
 )
 from ledger.gates.documents import (
-    COUNT,
-    FLAG,
-    FREE_TEXT,
-    LABELS,
     TEXT,
-    TEXTS,
     Document,
     InvalidConfiguration,
     Key,
-    Parser,
     nearest,
     parse_document,
 )
+from ledger.gates.settings import Settings, encode_settings, parse_settings
 from ledger.gates.tables import (
     RULE_KEYS,
     STEP_KEYS,
@@ -68,62 +61,15 @@ __all__ = [
 ]
 
 
-_APART: Mapping[str, Mapping[str, Parser]] = {
-    "storage": {"warn-size-mb": COUNT},
-    "tokens": {"tokenizer": FREE_TEXT},
-    "questions": {"file": FREE_TEXT},
-    "mlflow": {"uri": TEXT, "experiment": TEXT, "tags": LABELS, "log-system-metrics": FLAG},
-}
-"""The tables that are of no profile and count at once, with what their keys take."""
-
-
-class Storage(Struct, frozen=True):
-    """What the configuration says of the ledger's place on the disk, whatever the profile."""
-
-    warn_size_mb: int = 1024
-    """`ledger status` warns where the ledger takes more MiB."""
-
-
-class LicensePolicy(Struct, frozen=True, kw_only=True):
-    """What installed packages may be licensed under, whatever the profile. Names are SPDX's, or patterns.
-
-    With an empty ``allow`` all is allowed that is not denied; ``exceptions`` say why a package may be here.
-    """
-
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
-    deny_unknown: bool = False
-    exceptions: dict[str, str] = {}
-
-
-class Tokens(Struct, frozen=True):
-    """How the configuration says that tokens are counted, whatever the profile."""
-
-    tokenizer: str = ""
-    """A directory, relative to the repository's top, or the name of a model; "" estimates."""
-
-
-class Questions(Struct, frozen=True):
-    """What the configuration says of the questions file."""
-
-    file: str = "docs/reference/codex_questions.md"
-    """Its path from the work tree's top, "" for none."""
-
-
-class Configuration(Struct, frozen=True, kw_only=True):
+class Configuration(Settings, frozen=True, kw_only=True):
     """What `ledger.events.PolicySet` records: the profiles by name, which of them counts, and where from.
 
-    ``source`` is the file's name, "" where no file says anything.
+    The settings beside them are in no event. ``source`` is the file's name, "" where no file says anything.
     """
 
     profile: str
     profiles: dict[str, Policy]
     source: str = ""
-    storage: Storage = Storage()
-    licenses: LicensePolicy = LicensePolicy()
-    questions: Questions = Questions()
-    mlflow: MlflowConfig = MlflowConfig()
-    tokens: Tokens = Tokens()
 
     @property
     def policy(self) -> Policy:
@@ -328,7 +274,7 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
     document = parse_document(ledger_toml, pyproject)
     if document is None:
         return Configuration(profile="dev", profiles={name: default_policy(name) for name in DEFAULT_MODES})
-    more = {"profile": TEXT, "profiles": anything, "licenses": anything, **dict.fromkeys(_APART, anything)}
+    more = {"profile": TEXT, "profiles": anything, **dict.fromkeys(Settings.__struct_fields__, anything)}
     shared = parse_layer(document, (), more)
     layers = {
         name: parse_layer(document, ("profiles", name), {"extends": TEXT})
@@ -346,32 +292,8 @@ def read_configuration(ledger_toml: bytes | None, pyproject: bytes | None) -> Co
         profile=shared.profile,
         profiles=profiles,
         source=document.file,
-        licenses=_licenses(document),
-        tokens=Tokens(**_apart(document, "tokens")),
-        storage=Storage(**_apart(document, "storage")),
-        questions=Questions(**_apart(document, "questions")),
-        mlflow=MlflowConfig(**_apart(document, "mlflow")),
+        **parse_settings(document),
     )
-
-
-def _apart(document: Document, name: str) -> dict[str, Any]:
-    """Return the fields of a table that is of no profile: none where it is not there."""
-    if not list(document.names((name,))):
-        return {}
-    return fields_of(document.parse((name,), _APART[name]))
-
-
-def _licenses(document: Document) -> LicensePolicy:
-    names = list(document.names(("licenses",)))
-    if not names:
-        return LicensePolicy()
-    parsers = {"allow": TEXTS, "deny": TEXTS, "deny-unknown": FLAG, "exceptions": anything}
-    fields = fields_of(document.parse(("licenses",), parsers))
-    key = ("licenses", "exceptions")
-    if "exceptions" in names:
-        # A reason is what an exception is made of.
-        fields["exceptions"] = document.parse(key, dict.fromkeys(document.names(key), TEXT))
-    return LicensePolicy(**fields)
 
 
 def _chain(document: Document, layers: Mapping[str, Layer], name: str) -> list[str]:
@@ -414,11 +336,7 @@ def encode_policy(configuration: Configuration) -> str:
     tables = {name: encode_profile(policy) for name, policy in configuration.profiles.items()}
     shared: dict[str, Any] = {
         "profile": configuration.profile,
-        "storage": {"warn-size-mb": configuration.storage.warn_size_mb},
-        "licenses": _encode_licenses(configuration.licenses),
-        "questions": {"file": configuration.questions.file},
-        **_encode_mlflow(configuration.mlflow),
-        "tokens": {"tokenizer": configuration.tokens.tokenizer},
+        **encode_settings(configuration),
     }
     own: dict[str, dict[str, Any]] = {name: _extends(configuration, name) for name in tables}
     for section in (each for each in tables["dev"] if each != "gates"):
@@ -442,27 +360,6 @@ def encode_policy(configuration: Configuration) -> str:
     shared["profiles"] = {name: table for name, table in own.items() if table or name not in DEFAULT_MODES}
     source = f"{configuration.source} over the defaults" if configuration.source else "the defaults"
     return f"# What is in force: {source}.\n{tomlkit.dumps(shared)}"
-
-
-def _encode_licenses(policy: LicensePolicy) -> dict[str, Any]:
-    return {
-        "allow": list(policy.allow),
-        "deny": list(policy.deny),
-        "deny-unknown": policy.deny_unknown,
-        "exceptions": policy.exceptions,
-    }
-
-
-def _encode_mlflow(config: MlflowConfig) -> dict[str, Any]:
-    said = {
-        "uri": config.uri,
-        "experiment": config.experiment,
-        "tags": dict(config.tags),
-        "log-system-metrics": config.log_system_metrics,
-    }
-    # What is left to the environment has no value here.
-    given = {key: value for key, value in said.items() if value not in ("", {}, None)}
-    return {"mlflow": given} if given else {}
 
 
 def _extends(configuration: Configuration, name: str) -> dict[str, Any]:

@@ -17,10 +17,10 @@ from ledger.cli.archiving import parse_age_ns
 from ledger.gates.configuration import (
     Configuration,
     InvalidConfiguration,
-    Storage,
     encode_policy,
     read_configuration,
 )
+from ledger.gates.settings import Storage
 from ledger.store.usage import Usage, measure_usage
 
 
