@@ -76,7 +76,7 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         drift,
         pending=False,
         usage=measure_usage(repository.ledger_dir),
-        storage=_storage(repository),
+        storage=_configured(repository).storage,
         unexported=() if workspace is None else list_unexported(workspace.store, workspace.store.heads()),
         network=network_filesystem(repository.common_dir),
     )
@@ -95,12 +95,12 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
     )
 
 
-def _storage(repository: Repository) -> Storage:
-    """Return what the configuration says of storage; the default where it cannot be read, said elsewhere."""
+def _configured(repository: Repository) -> Configuration:
+    """Return what the configuration says; the defaults where it cannot be read, which is said elsewhere."""
     try:
-        return configuration_of(repository).storage
+        return configuration_of(repository)
     except InvalidConfiguration:
-        return Storage()
+        return Configuration(profile="", profiles={})
 
 
 def policy_in_force(repository: Repository, workspace: Workspace | None) -> Configuration:
@@ -113,11 +113,11 @@ def policy_in_force(repository: Repository, workspace: Workspace | None) -> Conf
     if workspace is not None and head is not None:
         present = History.of(workspace.run_events(head.run)).policy_set
         if present is not None:
-            return Configuration(
+            return msgspec.structs.replace(
+                _configured(repository),
                 profile=present.profile,
                 profiles=present.profiles,
                 source=present.source,
-                storage=_storage(repository),
             )
     return configuration_of(repository)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent))
 from policy_lab import Seen, policies, variants
 
+from codex_ml.tracking.mlflow_utils import MlflowConfig
 from ledger.gates.configuration import (
     Configuration,
     InvalidConfiguration,
@@ -332,6 +333,25 @@ def test_what_is_shown_names_every_gate_with_its_command(pyproject: bytes) -> No
     for name, rule in configuration.policy.gates.items():
         assert f"[gates.{name}]" in shown
         assert all(f'command = "{step.command[0]} ' in shown for step in rule.steps)
+
+
+def test_where_mlflow_is_counts_for_every_profile() -> None:
+    """Read, shown so that it reads back, and refused at its line."""
+    text = """\
+[tool.ledger.mlflow]
+uri = "http://127.0.0.1:5000"
+tags = { team = "core" }
+log-system-metrics = false
+"""
+    read = read_configuration(None, text.encode())
+    wanted = MlflowConfig(uri="http://127.0.0.1:5000", tags={"team": "core"}, log_system_metrics=False)
+    assert read.mlflow == wanted
+    assert in_ledger_toml(encode_policy(read)).mlflow == wanted
+    assert in_ledger_toml(encode_policy(read_configuration(None, b""))).mlflow == MlflowConfig()
+    for wrong, line in (('"core"', 3), ("false", 4)):
+        with pytest.raises(InvalidConfiguration) as caught:
+            read_configuration(None, text.replace(wrong, "1").encode())
+        assert caught.value.line == line
 
 
 # ── the defaults ─────────────────────────────────────────────────────────────────────────────────
