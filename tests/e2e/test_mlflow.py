@@ -122,6 +122,7 @@ def assert_shows(shown: dict[str, Any], store: LocalStore) -> None:
     assert shown["tags"]["ledger.cursor"] == f"{events[-1].v} {store.heads()['port'].digest}"
     assert shown["tags"]["ledger.phase"] == "P6"
     assert shown["params"]["profile"] == "dev"
+    assert "none" not in {value for tag, value in shown["tags"].items() if tag.startswith("mlflow.")}
 
 
 def test_what_the_server_shows_is_what_the_log_says(

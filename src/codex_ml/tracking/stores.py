@@ -38,6 +38,9 @@ _PATIENCE = {
 }
 """MLflow's own would wait four minutes for a server that is not there. Units: tries, seconds, seconds."""
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's pages guess what an experiment is for, and take ours for evaluations of prompts."""
+
 _DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _CONNECT_TIMEOUT_S = 5.0
 _EXAMPLES = "a server is `http://HOST:PORT`, a store `sqlite:////path/to/mlflow.db`"
@@ -125,7 +128,7 @@ def find_experiment(client: MlflowClient, name: str, *, uri: str, create: bool =
         from mlflow.exceptions import MlflowException
 
         try:
-            return client.create_experiment(name, _artifact_root(uri))
+            return client.create_experiment(name, _artifact_root(uri), _KIND)
         except MlflowException:
             # Somebody else may have made it meanwhile: names are unique there.
             found = client.get_experiment_by_name(name)

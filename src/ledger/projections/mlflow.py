@@ -235,15 +235,21 @@ def _tags(
         "ledger.tickets": ", ".join(sorted(history.tickets)),
         "ledger.questions": str(len(history.questions)),
         LEFT_OUT_TAG: "; ".join(f":{v} {why}" for v, why in left_out.items()),
+    }
+    shown = {
         "mlflow.user": started.actor.name or started.actor.kind,
         "mlflow.source.name": "ledger",
         "mlflow.source.type": "LOCAL",
-        "mlflow.source.git.branch": started.branch or "",
+        "mlflow.source.git.branch": started.branch,
         "mlflow.source.git.commit": commits[-1],
         "mlflow.note.content": _description(started.title, notes),
     }
-    # A tag that has come to say nothing has to say so: what was said before would stay.
-    return {key: value or _NONE for key, value in said.items()}
+    # A tag of ours that has come to say nothing has to say so: what was said before would stay. MLflow's own
+    # never come to that.
+    return {
+        **{key: value or _NONE for key, value in said.items()},
+        **{key: value for key, value in shown.items() if value},
+    }
 
 
 def describe_rule(rule: Rule) -> str:
