@@ -22,7 +22,7 @@ from ledger.history import History
 from ledger.operations.captures import Capture, Captures
 from ledger.repository import Repository
 from ledger.run import RunLog
-from ledger.secrets.masking import mask, mask_text
+from ledger.secrets.masking import mask_text
 from ledger.transfer_errors import LeftOver
 from ledger.workspace import Workspace
 
@@ -109,17 +109,13 @@ def _masked(piece: Piece) -> Piece:
     error = piece.error
     if error is None:
         return piece
-    masked = structs.replace(
-        error,
-        step=mask_text(error.step),
-        message=mask_text(error.message),
-        context=mask_text(error.context),
-        asked_at=mask_text(error.asked_at),
-        answer=mask_text(error.answer),
-        status=mask_text(error.status),
-    )
-    if masked == error:
+    said = {
+        name: getattr(error, name) for name in ("step", "message", "context", "asked_at", "answer", "status")
+    }
+    together = "\n".join(said.values())
+    if mask_text(together) == together:
         return piece
+    masked = structs.replace(error, **{name: mask_text(text) for name, text in said.items()})
     return structs.replace(piece, error=structs.replace(masked, marks=(*masked.marks, marks.MASKED)))
 
 
@@ -173,7 +169,8 @@ def _key(origin: str, error: FoundError) -> _Key:
 
 
 def _digest(text: str) -> str:
-    return body_digest(mask(text.encode("utf-8", "backslashreplace")))
+    """Return the name of the body that a text without secrets becomes."""
+    return body_digest(text.encode("utf-8", "backslashreplace"))
 
 
 def import_errors(workspace: Workspace, files: tuple[ReadFile, ...]) -> Imported:
