@@ -1,15 +1,17 @@
 """Open questions: those of the log, and those that stand in the tracked Markdown of a repository.
 
-See: `ledger.audits.openings` for what counts as one in prose.
+See: `ledger.audits.openings` for what counts as one in prose, `ledger.errorfiles` for blocks and tables.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ledger.audits.openings import find_openings
 from ledger.audits.tracked import SUBMODULE, SYMLINK, TrackedFiles
+from ledger.errorfiles import parse_questions
 from ledger.measurements import Finding, Report
 from patches.errors import show_path
 
@@ -42,7 +44,8 @@ def harvest(files: TrackedFiles, logged: Sequence[Logged]) -> Report:
         if file.mode in (SYMLINK, SUBMODULE) or not file.path.lower().endswith(SUFFIXES):
             continue
         with files.open(file) as stream:
-            text = stream.read().decode("utf-8-sig", "replace")
+            # The parsers count lines by line feeds.
+            text = re.sub(r"\r\n?", "\n", stream.read().decode("utf-8-sig", "replace"))
         findings += _find(show_path(file.path), text, {_folded(each.message) for each in logged})
         count += 1
     return Report(
@@ -55,9 +58,15 @@ def harvest(files: TrackedFiles, logged: Sequence[Logged]) -> Report:
 
 def _find(path: str, text: str, known: Iterable[str]) -> Iterator[Finding]:
     """Yield the open questions of one Markdown text; of one that the log knows, the log tells."""
+    asked = parse_questions(text, path)
+    found = {each.line: f"{each.step}: {each.message}" for each in asked if each.state == "open"}
+    words = {each.line: each.message for each in asked}
     for opening in find_openings(text):
-        if _folded(opening.text) not in known:
-            yield Finding("written", path, opening.line, message=_shorten(opening.text))
+        if opening.line not in words:
+            found[opening.line] = words[opening.line] = opening.text
+    for line in sorted(found):
+        if _folded(words[line]) not in known:
+            yield Finding("written", path, line, message=_shorten(found[line]))
 
 
 def _folded(text: str) -> str:
