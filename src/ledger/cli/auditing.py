@@ -195,12 +195,13 @@ def _logged(ledger: Ledger) -> list[Logged]:
 
 @audit.command()
 @_directory_argument
+@click.option("--only", multiple=True, metavar="NAME", help="Try only this; may be given several times.")
 @format_options
-def capabilities(directory: str, style: str) -> None:
+def capabilities(directory: str, only: tuple[str, ...], style: str) -> None:
     """Try what this installation can do, as `doctor` does, and report what the core lacks."""
     from ledger.audits.capabilities import discover, report_status
 
-    report_audit("capabilities", report_status(discover(_ledger_place(directory))), style)
+    report_audit("capabilities", report_status(discover(_ledger_place(directory), only)), style)
 
 
 @click.command()

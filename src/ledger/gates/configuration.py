@@ -17,7 +17,6 @@ import msgspec
 
 from ledger.errors import LedgerError
 from ledger.gates.defaults import (
-    AUDITS,
     BUILT_IN,
     DEFAULT_MODES,
     GATES,
@@ -84,10 +83,9 @@ class UnknownGate(LedgerError):
 
     def __init__(self, name: str, known: Collection[str]) -> None:
         self.name, self.known = name, tuple(known)
-        why = ": it is not configured" if name in AUDITS else nearest(name, known)
-        super().__init__(f"no gate {name} in this policy{why}\n  there are: {', '.join(known)}")
-        if name in AUDITS:
-            self.hint = f"`[gates.{name}]` in `ledger.toml` asks for it, then `ledger policy accept`"
+        super().__init__(
+            f"no gate {name} in this policy{nearest(name, known)}\n  there are: {', '.join(known)}"
+        )
 
 
 # ── layers ───────────────────────────────────────────────────────────────────────────────────────

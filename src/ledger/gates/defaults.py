@@ -147,6 +147,9 @@ AUDITS: Mapping[str, Rule] = {
 }
 """Gates that are there where the configuration names them, and in no policy where it does not."""
 
+NOT_CONFIGURED = "not configured: `[gates.{}]` in `ledger.toml` asks for it, then `ledger policy accept`"
+"""What to tell whoever asks for one of the audits that is in no policy."""
+
 BUILT_IN: Mapping[str, Rule] = {**GATES, **AUDITS}
 """Every gate that needs no command of the configuration's."""
 

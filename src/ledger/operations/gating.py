@@ -6,7 +6,7 @@ them is done under the lock, and only if the candidate is still the tree that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
@@ -17,6 +17,7 @@ from codex_ml.errors import CodexError
 from ledger.drift import list_drift, snapshot_tree
 from ledger.errors import DriftInTheWay, NotCandidate, NoWorkTree, UnknownName
 from ledger.events import Event, GateMeasured
+from ledger.gates.defaults import AUDITS, NOT_CONFIGURED
 from ledger.gates.documents import InvalidConfiguration
 from ledger.gates.judge import judge
 from ledger.history import History, StateAt
@@ -205,14 +206,22 @@ def check_names(history: History, options: GateOptions) -> None:
     gates = present.profiles[profile].gates
     for name in (*options.names, *options.skip):
         if name not in gates:
-            raise UnknownName("gate", name, sorted(gates))
+            raise _unknown(name, gates)
+
+
+def _unknown(name: str, gates: Collection[str]) -> UnknownName:
+    """Return the error about a gate that the policy does not have; an audit may be asked for."""
+    error = UnknownName("gate", name, sorted(gates))
+    if name in AUDITS:
+        error.hint = NOT_CONFIGURED.format(name)
+    return error
 
 
 def _choose(round_: _Round, options: GateOptions) -> dict[str, Rule]:
     gates = round_.policy.gates
     for name in options.names:
         if name not in gates:
-            raise UnknownName("gate", name, sorted(gates))
+            raise _unknown(name, gates)
     chosen = options.names or [name for name, rule in gates.items() if rule.mode != "off"]
     return {name: gates[name] for name in chosen}
 
