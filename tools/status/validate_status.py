@@ -27,7 +27,7 @@ def read_schema() -> dict[str, Any]:
     return schema
 
 
-def find_faults(status: object) -> list[str]:
+def find_faults(status: Any) -> list[str]:
     """Return what is wrong with a status, each with where it stands in it."""
     errors = Draft202012Validator(read_schema()).iter_errors(status)
     return [f"{error.json_path}: {error.message}" for error in sorted(errors, key=lambda e: e.json_path)]

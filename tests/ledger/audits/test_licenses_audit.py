@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ MIT_TEXT = (
 )
 
 
-def judge(package: Package, **policy: object) -> tuple[str, str]:
+def judge(package: Package, **policy: Any) -> tuple[str, str]:
     (found,) = judge_packages([package], LicensePolicy(**policy))
     return found.expression, found.standing
 
@@ -72,7 +73,7 @@ def test_what_says_most_exactly_counts(package: Package, expression: str) -> Non
     ],
 )
 def test_a_policy_reads_expressions_as_they_are_meant(
-    expression: str, policy: dict[str, object], standing: str
+    expression: str, policy: dict[str, Any], standing: str
 ) -> None:
     """Of OR one is enough, of AND all must do, WITH permits more than without."""
     assert judge(Package("a", "1", expression=expression), **policy)[1] == standing
@@ -88,7 +89,7 @@ def test_a_policy_reads_expressions_as_they_are_meant(
     ],
 )
 def test_an_unknown_licence_is_said_and_fails_where_it_cannot_pass(
-    policy: dict[str, object], severity: str
+    policy: dict[str, Any], severity: str
 ) -> None:
     chosen = LicensePolicy(**policy)
     report = report_packages(judge_packages([Package("a", "1")], chosen), chosen)
