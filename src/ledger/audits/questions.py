@@ -28,15 +28,20 @@ class Logged(NamedTuple):
     open: bool
 
 
-def harvest(files: TrackedFiles, logged: Sequence[Logged]) -> Report:
+def harvest(files: TrackedFiles, logged: Sequence[Logged] | None) -> Report:
     """Return the open questions as ``findings``: those of the log first, then by path and line.
+
+    Args:
+        files: Those of a work tree.
+        logged: What the log asks, answered or not; None where there is no log.
 
     Raises:
         OSError: A file cannot be read.
     """
+    asked = logged or ()
     findings = [
         Finding("logged", message=f"{each.event} {each.step}: {_shorten(each.message)}")
-        for each in logged
+        for each in asked
         if each.open
     ]
     count = 0
@@ -46,12 +51,12 @@ def harvest(files: TrackedFiles, logged: Sequence[Logged]) -> Report:
         with files.open(file) as stream:
             # The parsers count lines by line feeds.
             text = re.sub(r"\r\n?", "\n", stream.read().decode("utf-8-sig", "replace"))
-        findings += _find(show_path(file.path), text, {_folded(each.message) for each in logged})
+        findings += _find(show_path(file.path), text, {_folded(each.message) for each in asked})
         count += 1
     return Report(
         metrics={"findings": float(len(findings)), "warnings": 0.0},
-        examined=count + len(logged),
-        unit="files",
+        examined=count + (logged is not None),
+        unit="sources",
         findings=tuple(findings),
     )
 

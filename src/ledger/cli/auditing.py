@@ -53,10 +53,7 @@ def report_audit(name: str, report: Report, style: str, *, failing: bool = True)
         write_rows(("severity", "rule", "where", "what"), rows, style)
     found, doubtful = (int(report.metrics.get(each, 0)) for each in ("findings", "warnings"))
     warnings = f", {count_of(doubtful, 'warning')}" if doubtful else ""
-    unit = report.unit.removesuffix("s")
-    unit = {"capabilitie": "capability"}.get(unit, unit)
-    counted = f"1 {unit}" if report.examined == 1 else f"{report.examined} {report.unit}"
-    say(f"{name}: {counted} examined, {count_of(found, 'finding')}{warnings}")
+    say(f"{name}: {count_of(found, 'finding')}{warnings} ({report.unit} examined: {report.examined})")
     for problem in report.problems:
         say(f"inconclusive: {problem}")
     code = DONE
@@ -180,12 +177,12 @@ def questions(directory: str, fail_on_open: bool, style: str) -> None:
     report_audit("questions", report, style, failing=fail_on_open)
 
 
-def _logged(ledger: Ledger) -> list[Logged]:
-    """Return every question of the log, of all runs; none where nothing was ever recorded."""
+def _logged(ledger: Ledger) -> list[Logged] | None:
+    """Return every question of the log, of all runs; None where nothing was ever recorded."""
     from ledger.audits.questions import Logged
 
     if not ledger.path.exists():
-        return []
+        return None
     rows = ledger.sql("select event, step, message, open from questions order by asked_at, event").fetchall()
     return [
         Logged(event, step, ledger.body(message).decode("utf-8", "backslashreplace"), open_)

@@ -82,7 +82,8 @@ def test_log_and_markdown_are_one_list(make_repo: Callable[..., Path]) -> None:
         }
     )
     files = TrackedFiles(Repository.open(root))
-    found = harvest(files, [])
+    found = harvest(files, None)
+    assert (found.examined, harvest(files, []).examined) == (3, 4)
     assert [(each.path, each.line) for each in found.findings] == [
         ("a.md", 2),
         ("docs/q.md", 1),
