@@ -93,6 +93,16 @@ def test_each_audit_is_a_gate_that_passes_and_fails(bench: Bench, gate: str, wro
     assert any(f"{path}," in shown for path in wrong), shown
 
 
+def test_a_baseline_can_be_recorded(bench: Bench) -> None:
+    """Its hashes are no secrets; the same hash under another name may be one."""
+    bench.commit(SECRET)
+    assert bench("audit", "secrets", "--update-baseline").code == 0
+    assert bench("record", "-m", "known").code == 0
+    assert bench("audit", "secrets").code == 0
+    bench.write("b.json", b'{"api_secret": "3d1b04a0d6a2a8a2b5ec8b2d6d8b0b7f0c4f6e1a"}\n')
+    assert bench("record", "-m", "more").code == 7
+
+
 def test_licences_and_tools_are_gates_too(bench: Bench) -> None:
     policy = '[licenses]\ndeny = ["MIT"]\n'
     bench.commit({"ledger.toml": strict_policy(policy, licenses={}, capabilities=TRY_GIT)})

@@ -56,6 +56,8 @@ _MORE = (
 _WHOLE = frozenset({"Basic Auth Credentials", "GitHub Token", "GitLab Token"})
 """Those whose patterns have groups that are less than the secret, or too little to look for elsewhere."""
 
+# A baseline's entry, which is there so that the secret itself is not.
+_HASHED = re.compile(r'\s*"hashed_secret": "[0-9a-f]{40}",?\s*')
 _PIECE_BYTES = 3 * REACH_BYTES
 _RANDOM_SIZE = 16
 _RANDOM_BITS = 3.5
@@ -198,7 +200,7 @@ def _keyword_values(text: str, path: str) -> Iterator[tuple[str, str]]:
     from detect_secrets.plugins import keyword
     from detect_secrets.util.filetype import determine_file_type
 
-    if heuristic.is_indirect_reference(text) or heuristic.is_lock_file(path):
+    if heuristic.is_indirect_reference(text) or heuristic.is_lock_file(path) or _HASHED.fullmatch(text):
         return
     patterns = keyword.REGEX_BY_FILETYPE.get(
         determine_file_type(path), keyword.QUOTES_REQUIRED_DENYLIST_REGEX_TO_GROUP
