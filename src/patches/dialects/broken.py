@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _MARKS = (b" ", b"+", b"-", b"\\")
 _MOST_PIECES = 8
 _MOST_READINGS = 64
+_MOST_SECTIONS = 64
+_MOST_PLACES = 200_000
+"""Lines of the file times hunks of the section, up to which these are looked for elsewhere."""
 _SHORTEST = 40
 """A mailer breaks no line before this."""
 
@@ -63,15 +66,23 @@ def join_broken(data: bytes, read: Reader, options: ApplyOptions) -> bytes | Non
         BrokenLine: one was, and nothing proves what it was.
     """
     sections = read_sections(data)
-    broken = False
+    broken, tried = False, 0
     pieces: list[bytes] = []
     for section in sections:
         joined = None
-        if section.hunks and not all(hunk.counted for hunk in section.hunks):
-            joined = _join_section(section, read, options)
+        if _may_be_broken(section):
+            tried += 1
+            # Each try reads its file: more of them are no mail.
+            joined = _join_section(section, read, options) if tried <= _MOST_SECTIONS else None
         broken = broken or joined is not None
         pieces.append(section.raw if joined is None else joined)
     return b"".join(pieces) if broken else None
+
+
+def _may_be_broken(section: Section) -> bool:
+    """Tell cheaply whether a mailer may have broken lines: one is long, and counts do not hold."""
+    counted = all(hunk.counted or hunk.start is None for hunk in section.hunks)
+    return not counted and any(len(line) >= _SHORTEST for line in section.raw.split(b"\n"))
 
 
 def _join_section(section: Section, read: Reader, options: ApplyOptions) -> bytes | None:
@@ -83,8 +94,9 @@ def _join_section(section: Section, read: Reader, options: ApplyOptions) -> byte
         return None
     old = [] if target.adds else [line.rstrip(b"\r\n") for line in split_lines(read(target.path) or b"")]
     text: list[bytes | _Joined] = [*lines[: heads[0]]]
+    everywhere = len(old) * len(heads) <= _MOST_PLACES
     for (start, stop), hunk in zip(pairwise([*heads, len(lines)]), section.hunks, strict=True):
-        joined = None if hunk.counted else _join_hunk(lines[start:stop], old)
+        joined = None if hunk.counted else _join_hunk(lines[start:stop], old, everywhere=everywhere)
         if joined is None:
             text += lines[start:stop]
         else:
@@ -94,14 +106,15 @@ def _join_section(section: Section, read: Reader, options: ApplyOptions) -> byte
     return _proved(section.hunks[0].at_line, text, read, options)
 
 
-def _join_hunk(lines: list[bytes], old: list[bytes]) -> _Joined | None:
+def _join_hunk(lines: list[bytes], old: list[bytes], *, everywhere: bool) -> _Joined | None:
     """Return a hunk's lines as its header counts them; None where they are not to be had by joining."""
     head = HUNK_HEAD.match(lines[0])
     if head is None:
         return None
     counts = int(head[2] or 1), int(head[4] or 1)
     stated = max(int(head[1]) - (1 if counts[0] else 0), 0)
-    if (joined := _walk(lines[1:], old, stated, counts)) is not None:
+    joined = _walk(lines[1:], old, stated, counts)
+    if joined is not None or not everywhere:
         return joined
     elsewhere = (_walk(lines[1:], old, at, counts) for at in range(len(old)) if at != stated)
     found = list(islice(filter(None, elsewhere), 2))

@@ -82,7 +82,8 @@ def _repaired(
     if refusal is None and _is_returned_addition(section):
         return section.raw.replace(b"\r\n", b"\n"), ["crlf"]
     if refusal is None and not bare_names:
-        return section.raw, []
+        plain = _with_plain_header(section)
+        return plain, [] if plain == section.raw else ["crlf"]
     target = find_target(section.header, read, options, bare_names=bare_names) if section.hunks else None
     if target is None or (refusal is None and not target.stripped_none):
         if refusal is not None:
@@ -108,6 +109,11 @@ def _is_returned_addition(section: Section) -> bool:
         line.startswith(b"new file mode") or is_dev_null(line.removeprefix(b"--- "))
         for line in section.header
     )
+
+
+def _with_plain_header(section: Section) -> bytes:
+    """Return a section without carriage returns in its header: our engine takes them, Git does not."""
+    return b"\n".join([*section.header, *section.raw.split(b"\n")[len(section.header) :]])
 
 
 def _refusal(section: Section, read: Reader, options: ApplyOptions) -> PatchError | None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from patches.dialects.model import AmbiguousPatch
 from patches.dialects.normalisation import needs_normalising, normalise
 from patches.errors import PatchError
+from patches.lines import split_lines
 from patches.model import MODE_EXECUTABLE, MODE_FILE
 from patches.options import ApplyOptions, PathRule
 from patches.parse import parse_patch
@@ -127,13 +128,13 @@ def _fenced(patch: bytes, _: random.Random) -> bytes:
 
 
 def _listed(patch: bytes, _: random.Random) -> bytes:
-    inner = b"".join(b"   " + line for line in patch.splitlines(keepends=True))
+    inner = b"".join(b"   " + line for line in split_lines(patch))
     return b"1. First:\n\n   ```diff\n" + inner + b"   ```\n2. Then test it.\n"
 
 
 def _quoted(patch: bytes, chance: random.Random) -> bytes:
     prefix = chance.choice([b"> ", b">> ", b"> > ", b">"])
-    lines = [(prefix + line).rstrip(b"\n") + b"\n" for line in patch.splitlines(keepends=True)]
+    lines = [(prefix + line).rstrip(b"\n") + b"\n" for line in split_lines(patch)]
     return b"On Monday they wrote:\n" + b"".join(lines) + b"\nLooks good to me.\n"
 
 
@@ -146,9 +147,7 @@ def _crlf(patch: bytes, _: random.Random) -> bytes:
 
 
 def _trimmed_context(patch: bytes, _: random.Random) -> bytes:
-    return b"".join(
-        line.rstrip() + b"\n" if line.startswith(b" ") else line for line in patch.splitlines(keepends=True)
-    )
+    return b"".join(line.rstrip() + b"\n" if line.startswith(b" ") else line for line in split_lines(patch))
 
 
 def _tabbed_context(patch: bytes, _: random.Random) -> bytes:
@@ -273,6 +272,20 @@ def test_no_damage_gives_moves_modes_and_other_alphabets_another_tree(
     bench: Bench, seed: int, inner: str, outer: str
 ) -> None:
     _outcome(bench, seed, *dict.fromkeys((inner, outer)), varied=True)
+
+
+def test_what_is_recorded_of_a_mixed_patch_is_what_git_takes_too(bench: Bench) -> None:
+    """Lines that a shell ended otherwise, beside others: a mode and a file that has such lines itself."""
+    old: ModedFiles = {b"f": b"one\n", b"dos": b"one\r\n"}
+    new: ModedFiles = {b"f": (MODE_EXECUTABLE, b"one\n"), b"dos": b"two\r\n", b"new": b"n\n"}
+    base, wanted = bench.tree(old), bench.tree(new)
+    patch = bench.diff(base, wanted)
+    mixed = patch.replace(b"old mode 100644\n", b"old mode 100644\r\n").replace(
+        b"new mode 100755\n", b"new mode 100755\r\n"
+    )
+    damaged = mixed.replace(b"-one\r\n+two\r\n", b"-one\n+two\n")
+    made = normalise(damaged, partial(_content_of, old))
+    assert bench.git_apply(base, made.data) == wanted == bench.apply(base, made.data).tree
 
 
 def test_a_patch_that_fits_comes_out_as_the_same_bytes(bench: Bench) -> None:
