@@ -126,6 +126,8 @@ class _Parser:
             file = None
             if data.startswith(b"diff --git ", self._at):
                 file = self._git_file()
+                if file is None:
+                    continue  # It has passed its own line: the next one may be another's header.
             elif data.startswith(b"--- ", self._at):
                 file = self._plain_file()
             elif data.startswith(b"@@ -", self._at) and _HUNK.match(data, self._at):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from patches.errors import AlreadyExists, ContentMismatch, PatchSyntaxError, UnsafePath
-from patches.model import MODE_SYMLINK
+from patches.model import MODE_EXECUTABLE, MODE_SYMLINK
 from patches.objects import Objects
 from patches.options import DEFAULTS, LENIENT, ApplyOptions
 from patches.parse import parse_patch
@@ -112,6 +112,22 @@ def test_a_check_passes_only_what_applies(bench: Bench, *, below: bool) -> None:
     assert bench.git_apply(crowded, patch) is None
     with pytest.raises(UnsafePath if below else AlreadyExists):
         plan_patch(Tree(Objects(bench.repository), crowded), parse_patch(patch, LENIENT), LENIENT)
+
+
+@pytest.mark.parametrize("first", [b"f", b"g"])
+@pytest.mark.parametrize("options", [DEFAULTS, LENIENT])
+def test_a_header_line_that_says_nothing_has_no_effect(
+    bench: Bench, first: bytes, options: ApplyOptions
+) -> None:
+    """As git itself prints it for a file that was touched; it takes what follows for that file's, or for none."""
+    old = bench.tree({b"f": b"a\n", b"g": TEN})
+    new = bench.tree({b"f": (MODE_EXECUTABLE, b"a\n"), b"h": TEN})
+    patch = bench.diff(old, new, "-M")
+    idle = b"diff --git a/%s b/%s\n" % (first, first)
+    assert bench.apply(old, idle + patch, options=options).tree == new
+    assert bench.apply(old, patch + idle, options=options).tree == new
+    if first == b"g":
+        assert bench.git_apply(old, idle + patch) != new
 
 
 def test_every_row_names_a_test_that_exists() -> None:

@@ -216,10 +216,9 @@ class _Rewriting:
             return False
         expected = [line.text for line in hunk.lines if line.mark != b"+"]
         there = [line.removesuffix(b"\n") for line in self._old[place.at : place.at + len(expected)]]
-        differ = [
-            have.endswith(b"\r") != want.endswith(b"\r") for have, want in zip(there, expected, strict=True)
-        ]
-        if any(differ) and not (all(differ) and self._one_ending):
+        differ = [_returns(have) != _returns(want) for have, want in zip(there, expected, strict=True)]
+        doubled = any(_returns(line) > 1 for line in (*there, *expected))
+        if any(differ) and (doubled or not (all(differ) and self._one_ending)):
             raise AmbiguousPatch(
                 f"{show_path(self._path)}: line endings of the hunk at patch line {hunk.at_line}",
                 ("it changes line endings", "it lost them on the way"),
@@ -282,6 +281,10 @@ class _Rewriting:
                 ("its new text ends in a newline", "its new text ends without one, as the file does"),
                 "say which with a line '\\ No newline at end of file', or none",
             )
+
+
+def _returns(line: bytes) -> int:
+    return len(line) - len(line.rstrip(b"\r"))
 
 
 _END = LooseLine(b" ", b"")

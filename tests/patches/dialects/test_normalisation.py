@@ -316,6 +316,13 @@ def test_a_hunk_that_fits_twice_is_refused_with_its_places() -> None:
     assert refusal.value.candidates == ("at line 1", "at line 4")
 
 
+def test_doubled_carriage_returns_beside_single_ones_are_refused() -> None:
+    """Of a line that is added among such context nothing tells how many it had."""
+    patch = b"> --- a/dos\n> +++ b/dos\n> @@ -1,2 +1,3 @@\n>  a\r\r\n> +x\r\r\n>  b\r\r\n"
+    with pytest.raises(PatchError):
+        _normalise(patch, {b"dos": b"a\r\nb\r\n"})
+
+
 def test_each_file_keeps_its_own_line_endings() -> None:
     files = {b"dos": b"a\r\nb\r\nc\r\n", b"unix": b"a\nb\nc\n"}
     hunk = b"@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"

@@ -135,9 +135,10 @@ def test_a_series_with_an_unknown_option_is_refused() -> None:
 
 def test_an_stgit_export_is_read_as_the_mail_that_it_would_be() -> None:
     """Its first line is the subject, and whose it is follows below; a series of them is one of quilt's."""
-    body = b"\nWhy it is so.\n---\n f | 2 +-\n\n" + DIFF
+    diff = b"---\n f | 2 +-\n\n" + DIFF
+    body = b"\nWhy it is so.\n" + diff
     export = b"fix: change f\n\nAuthor: Ann <a@b.c>\nDate: Mon, 2 Nov 2026 10:00:00 +0100\n" + body
-    made = Message(DIFF, "Ann <a@b.c>", "Mon, 2 Nov 2026 10:00:00 +0100", "fix: change f", "Why it is so.\n")
+    made = Message(diff, "Ann <a@b.c>", "Mon, 2 Nov 2026 10:00:00 +0100", "fix: change f", "Why it is so.\n")
     assert parse_message(export) == made
     (one,) = read_quilt(b"# This series applies on GIT commit 12\npatch\n", lambda _: export)
     assert one == msgspec.structs.replace(made, name="patch")
@@ -174,7 +175,7 @@ def test_a_flowed_mail_is_read_without_its_soft_breaks(delsp: bytes, soft: bytes
     given = HEAD + b"Subject: s\n" + FLOWED % (delsp, text + b"-- \n2.55\n")
     message = parse_message(given)
     assert message == mailinfo(given, tmp_path)
-    assert message.data == LONG_DIFF + b"-- \n2.55\n"
+    assert message.data == b"---\n" + LONG_DIFF + b"-- \n2.55\n"
     assert message.body == "Why it is so.\n"
 
 
@@ -182,4 +183,4 @@ def test_a_mail_that_only_says_that_it_is_flowed_is_read_as_it_came() -> None:
     """An added line that ends in a space is no soft break where the counts say that it is a line."""
     data = DIFF.replace(b"+b\n", b"+b \n+c\n").replace(b"+1 @@", b"+1,2 @@")
     given = HEAD + b"Subject: s\n" + FLOWED % (b"", b"Why.\n---\n" + data)
-    assert parse_message(given).data == data
+    assert parse_message(given).data == b"---\n" + data
