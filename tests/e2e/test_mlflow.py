@@ -344,7 +344,7 @@ def test_the_command(
 ) -> None:
     """Dry, sent, sent again; the log stays as it is; a redaction names the copy, and the next time replaces it."""
     assert shell("run", "start", "work", "--name", "work").code == 0
-    event = shell("apply", shell.file(SECOND)).out.strip()
+    event = shell("apply", "-m", "why", shell.file(SECOND)).out.strip()
     before = shell.everything()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
@@ -359,8 +359,10 @@ def test_the_command(
     assert rest.shown(run)["files"] == {"patches/0003.diff": SECOND.encode()}
     assert "nothing to do" in shell("project", "mlflow", "--run", "work").err
     assert shell.everything() == before
+    place = f"  MLflow: {server}, experiment {experiment}, run {run_id}"
+    assert f"{place}: patches/0003.diff and its description;" in shell("redact", event, "--dry-run").err
     redacted = shell("redact", event, "--body", "patch")
-    assert f"  MLflow: {server}, experiment {experiment}, run {run_id}: patches/0003.diff" in redacted.err
+    assert f"{place}: patches/0003.diff;" in redacted.err
     again = shell("project", "mlflow")
     assert "left out: :3 it was dropped" in again.err
     files = {"patches/0003.diff": b"The patch of work:3 is not here: it was dropped.\n"}

@@ -73,7 +73,8 @@ def _sent_to_mlflow(
         sent = [name for name in _SENT if getattr(event, name, None) in digests]
         if isinstance(event, PatchRefused) or not sent:
             continue
-        what = file_name(event.v) if sent == ["patch"] else "its description"
+        kinds = {file_name(event.v) if name == "patch" else "its description" for name in sent}
+        what = " and ".join(sorted(kinds, reverse=True))
         for place in places_of(repository.ledger_dir / "cache", event.run):
             if event.v <= place.until_v:
                 where = f"{place.uri}, experiment {place.experiment}, run {place.mlflow_run}"
