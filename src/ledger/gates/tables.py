@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
-from ledger.gates.defaults import GATES, METRICS, TYPE_CHECKERS, better_of
+from ledger.gates.defaults import BUILT_IN, GATES, METRICS, TYPE_CHECKERS, better_of
 from ledger.gates.documents import (
     CODES,
     COUNT,
@@ -238,6 +238,8 @@ def shorten_options(gate: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a gate without those that go without saying."""
     silent: dict[str, Any] = dict.fromkeys(("baseline", "allow-fewer", "allow-flaky"), False)
     silent |= {"env": [], "needs": [], "outside": [], "reason": "", "exit-codes": [0]}
+    if gate in BUILT_IN:
+        silent["outside"] = list(BUILT_IN[gate].outside)
     if "metric" in options:
         silent["better"] = better_of(options["metric"])
     if gate not in GATES or not GATES[gate].fed_by:
