@@ -15,7 +15,15 @@ from gatebook import CHECKED, Checked, edited
 
 from ledger.api import Ledger
 from ledger.errors import DriftInTheWay, NotCandidate, NotFinal, PhaseForbids, UnknownName
-from ledger.events import ChecksVerified, GateMeasured, PatchRolledBack, TicketClosed, TicketOpened
+from ledger.events import (
+    ChecksVerified,
+    ErrorCaptured,
+    GateMeasured,
+    PatchRolledBack,
+    QuestionAnswered,
+    TicketClosed,
+    TicketOpened,
+)
 from ledger.gates import execution
 from ledger.operations import measuring
 from ledger.operations.gating import GateOptions
@@ -369,3 +377,65 @@ def test_a_final_run_needs_no_check_of_a_change_that_was_refused(checked: Checke
     assert last.final  # type: ignore[union-attr]
     *_, verified = events(ledger, ChecksVerified)
     assert [(check.glob, check.holds) for check in verified.checks] == [("b.txt", True)]
+
+
+# Questions
+
+
+def test_a_gate_asks_until_it_passes(checked: Checked, ledger: Ledger) -> None:
+    """One question for each verdict, whatever is found; a pass on the candidate answers them, in its group."""
+    ledger.apply(checked.patch(GOOD))
+    for code in (126, 1, 1):
+        checked.exits("one", code)
+        gated = ledger.gate(GateOptions(names=("one",), again=1))
+    run = gated.run
+    first, second, joined = events(ledger, ErrorCaptured)
+    assert [(each.step, each.met_by, each.same_as) for each in (first, second, joined)] == [
+        ("0:gate one", "gate", None),
+        ("0:gate one", "gate", None),
+        ("0:gate one", "gate", second.v),
+    ]
+    assert gated.questions == (first.reference, second.reference)
+    assert ledger.body(first.message).startswith(b"gate one: inconclusive\n")
+    assert ledger.body(second.message).startswith(b"gate one: fail\n")
+    assert ledger.event(f"{run}:{first.source_v}") == events(ledger, GateMeasured)[0]
+    applied = ledger.apply(checked.patch(MORE, edited(checked.base, GOOD)))
+    checked.exits("one", 0)
+    passed = ledger.gate(GateOptions(names=("one",)))
+    assert passed.questions == ()
+    measured = events(ledger, GateMeasured)[-1]
+    for answer in events(ledger, QuestionAnswered):
+        said = ledger.body(answer.answer).decode()
+        assert (
+            said == f"gate one passes on tree {applied.tree} at {measured.reference}, after {applied.event}"
+        )
+        assert answer.error_v in (first.v, second.v)
+    assert ledger.history().questions == {}
+
+
+def test_a_pass_beside_a_failure_answers_nothing(checked: Checked, ledger: Ledger) -> None:
+    """The gate is flaky on this tree: its question stays open."""
+    ledger.apply(checked.patch(GOOD))
+    for code in (1, 0):
+        checked.exits("one", code)
+        ledger.gate(GateOptions(names=("one",), again=1))
+    assert len(ledger.history().questions) == 1
+
+
+def test_what_is_recalled_asks_and_answers_as_its_ticket(checked: Checked, ledger: Ledger) -> None:
+    """Back on a tree that failed the ticket opens anew, and with it a question after the first; then it closes."""
+    options = GateOptions(names=("one",))
+    checked.exits("one", 1)
+    ledger.apply(checked.patch(GOOD))
+    ledger.gate(options)
+    checked.exits("one", 0)
+    ledger.apply(checked.patch(MORE, edited(checked.base, GOOD)))
+    ledger.gate(options)
+    assert ledger.history().questions == {}
+    ledger.undo()
+    assert ledger.gate(options).results[0].recorded
+    first, again = events(ledger, ErrorCaptured)
+    assert (again.same_as, again.after) == (None, first.v)
+    ledger.apply(checked.patch(MORE, edited(checked.base, GOOD)))
+    assert ledger.gate(options).results[0].recorded
+    assert ledger.history().questions == {}

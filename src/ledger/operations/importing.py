@@ -26,6 +26,7 @@ from ledger.events import (
 )
 from ledger.heads import RunHead
 from ledger.operations.proving import Proof, prove
+from ledger.projections.questions import QuestionsFile
 from ledger.run import identify
 from ledger.transfer_errors import DivergedRun, InvalidBundle, OpenHere
 from ledger.workspace import Workspace
@@ -157,6 +158,7 @@ def _take(workspace: Workspace, bundle: Bundle, run: _Incoming, proof: Proof) ->
                 source=bundle.name,
             )
             try:
+                QuestionsFile(workspace.repository, workspace.store).expect()
                 workspace.store.append_copies(lines, [*notes, *workspace.named(imported)])
             except LostRace:
                 # Somebody else imports the same file in this moment.

@@ -8,6 +8,7 @@ from ledger.errors import NoQuestion, NoQuestionsFile, NoWorkTree
 from ledger.events import ErrorCaptured, QuestionAnswered, QuestionRetired
 from ledger.operations.captures import Capture, Captures, check_step, step_in
 from ledger.projections.questions import QuestionsFile
+from ledger.projections.refs import RunRef
 from ledger.run import RunLog
 from ledger.workspace import Workspace, configuration_of
 
@@ -50,7 +51,10 @@ def capture_all(
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin(title)
         taken = Captures(log, workspace.history(log)).take_all(captures, log.head.v + 1)
+        begins = not log.written
         appended = log.append(*taken)
+        if begins:
+            RunRef(workspace.repository, log.head.run).project(appended)
         return tuple(event for event in appended if isinstance(event, ErrorCaptured))
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from ledger.errors import NothingToRedact
 from ledger.events import LEDGER_RUN, AnyEvent, BodyDropped
 from ledger.operations.copies import Copy, list_copies
+from ledger.projections.questions import forget_questions
 from ledger.query.cache import forget_columns
 from ledger.redaction import BODY_NAMES, bodies_of, naming
 from ledger.run import identify
@@ -75,7 +76,10 @@ def redact(
         workspace.refuse_done()
         fresh = [digest for digest in wanted.values() if digest not in workspace.store.dropped()]
         reference = _append(workspace, event, fresh, reason) if fresh else ""
+        forget_questions(workspace.store.root / "cache")
         _remove(workspace)
+    with workspace.locked():
+        pass  # The questions file, too, has lost the text before this returns.
     return Redacted(reference, *(getattr(redacted, name) for name in ("of", "names", "also", "copies")))
 
 

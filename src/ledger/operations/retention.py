@@ -18,6 +18,7 @@ from msgspec import Struct
 from ledger.errors import ProjectionPending
 from ledger.events import LEDGER_RUN, RetentionApplied, RetiredRun
 from ledger.heads import RunHead
+from ledger.projections.questions import forget_questions
 from ledger.projections.refs import remove_refs
 from ledger.query.cache import remove_files
 from ledger.run import identify
@@ -94,6 +95,8 @@ def apply_retention(workspace: Workspace, before_ns: int) -> Retention:
         applied = RetentionApplied(
             **identify(LEDGER_RUN, workspace.stamp), before_ns=before_ns, runs=plan.runs
         )
+        # The next writing command of each work tree takes their questions out of its file.
+        forget_questions(store.root / "cache")
         event = store.append(workspace.named(applied))[-1].event.reference
     return msgspec.structs.replace(plan, event=event, left=_finish(workspace))
 
