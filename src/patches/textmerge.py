@@ -79,8 +79,9 @@ def choose_driver(attribute: bool | str | None, default: str, is_own: Callable[[
 
 def choose_marker_size(attribute: bool | str | None) -> int:
     """Return how long the markers of a conflict are, as the path's ``conflict-marker-size`` says."""
-    stated = isinstance(attribute, str) and _MARKER_SIZE.fullmatch(attribute)
-    return int(attribute) if stated else MARKER_SIZE
+    if not isinstance(attribute, str) or not _MARKER_SIZE.fullmatch(attribute):
+        return MARKER_SIZE
+    return int(attribute)
 
 
 def merge_contents(

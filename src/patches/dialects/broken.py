@@ -133,9 +133,7 @@ def _walk(lines: Sequence[bytes], old: Sequence[bytes], at: int, counts: tuple[i
         here += 1
         if line.startswith(b"+"):
             pieces = [line]
-            while (
-                here < len(lines) and not lines[here].startswith(_MARKS) and len(lines[here - 1]) >= _SHORTEST
-            ):
+            while here < len(lines) and _goes_on(lines, here):
                 pieces.append(lines[here])
                 here += 1
             joined.append(tuple(pieces))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from patches.errors import PatchError
 from patches.parse import parse_patch
 
-_QUOTES = re.compile(rb">*")
 _SIGNATURE = b"-- "
 
 
@@ -35,7 +32,7 @@ def unflow(text: bytes, *, delsp: bool) -> bytes:
     before: bytes | None = None  # The quotes of the line before, if that goes on.
     for raw in text.removesuffix(b"\n").split(b"\n"):
         line = raw.removesuffix(b"\r")
-        quotes = _QUOTES.match(line)[0]  # type: ignore[index] - it matches nothing, too
+        quotes = line[: len(line) - len(line.lstrip(b">"))]
         content = line[len(quotes) :].removeprefix(b" ")
         goes_on = content.endswith(b" ") and content != _SIGNATURE
         if goes_on and delsp:

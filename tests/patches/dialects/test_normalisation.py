@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -102,7 +102,7 @@ def _varied_pair(seed: int) -> tuple[ModedFiles, ModedFiles]:
     return old, new
 
 
-def _content_of(files: ModedFiles, path: bytes) -> bytes | None:
+def _content_of(files: Mapping[bytes, bytes | tuple[int, bytes]], path: bytes) -> bytes | None:
     value = files.get(path)
     return value[1] if isinstance(value, tuple) else value
 
