@@ -55,9 +55,9 @@ class Commands(click.Group):
             raise
         except Exception as error:
             if exit_code_of(error) is INTERNAL:
-                from ledger.cli.crashes import record_crash
+                from ledger.cli.crashes import raise_recorded
 
-                record_crash(error, ctx.params["directory"], ctx.invoked_subcommand or "")
+                raise_recorded(error, ctx.params["directory"], ctx.invoked_subcommand or "")
             raise
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002

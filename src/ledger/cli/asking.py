@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
-from ledger.cli.output import count_of, format_options, write_rows
+from ledger.cli.output import count_of, format_options, show_text, write_rows
 from ledger.cli.session import id_option, open_ledger, readable, say
+
+if TYPE_CHECKING:
+    from ledger.api import Ledger
 
 _SHOWN_SIZE = 60
 
@@ -46,25 +50,46 @@ def error(message: tuple[str, ...], step: str, context: str) -> None:
 
 @click.command()
 @click.option("--open", "open_", is_flag=True, help="Only those without an answer.")
+@click.option("--run", metavar="RUN", default="", help="Those of a run; by default the current one.")
+@click.option("--all", "all_", is_flag=True, help="Those of every run.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the whole message, below each.")
 @format_options
-def questions(open_: bool, style: str) -> None:
-    """List the errors that were met in the current run, and what became of each."""
+def questions(*, open_: bool, run: str, all_: bool, verbose: bool, style: str) -> None:
+    """List the errors that were met, and what became of each."""
+    if all_ and run:
+        raise click.UsageError("--all and --run exclude each other")
     ledger = open_ledger()
-    run, _ = ledger.resolve("@")
+    wanted = "" if all_ else ledger.resolve(f"{run}:@" if run else "@")[0]
     result = ledger.sql(
-        "select event, step, coalesce(outcome, 'open') as state, errors, asked_at, closed_by, message "
-        "from questions where run = $run and (open or not $open) order by v",
-        {"run": run, "open": open_},
+        "select event, step, coalesce(outcome, 'open') as state, errors, asked_at, closed_at, closed_by, "
+        "message from questions where (run = $run or $run = '') and (open or not $open) "
+        "order by asked_at, run, v",
+        {"run": wanted, "open": open_},
     )
     columns = [column[0] for column in result.description or ()]
-    rows = [(*row[:-1], _line(ledger.body(row[-1]), style)) for row in result.fetchall()]
-    write_rows(columns, rows, style)
-    say(f"{count_of(len(rows), 'question')} in run {run}")
+    found = result.fetchall()
+    if verbose and style == "table":
+        for event, step, state, errors, *_, message in found:
+            click.echo(f"{event}  [{step}]  {state}, met {count_of(errors, 'time')}")
+            for line in _read(ledger, message).splitlines():
+                click.echo(f"    {show_text(line)}")
+    else:
+        rows = [(*row[:-1], _line(_read(ledger, row[-1]), style)) for row in found]
+        write_rows(columns, rows, style)
+    say(f"{count_of(len(found), 'question')} in {f'run {wanted}' if wanted else 'all runs'}")
 
 
-def _line(message: bytes, style: str) -> str:
-    text = message.decode("utf-8", "backslashreplace")
-    first, *rest = text.strip().splitlines()
+def _read(ledger: Ledger, digest: str) -> str:
+    from ledger.errors import DroppedBody
+
+    try:
+        return ledger.body(digest).decode("utf-8", "backslashreplace")
+    except DroppedBody as dropped:
+        return f"[redacted: dropped by {dropped.dropped_by}]"
+
+
+def _line(text: str, style: str) -> str:
+    first, *rest = text.strip().splitlines() or [""]
     if style != "table" or (not rest and len(first) <= _SHOWN_SIZE):
         return text
     return f"{first[:_SHOWN_SIZE]} …"

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from pathlib import Path
+from typing import NoReturn
 
 
-def record_crash(error: Exception, directory: str, command: str) -> None:
-    """Record an internal error in the open run of a work tree; without one there is nothing to record it in.
+def raise_recorded(error: Exception, directory: str, command: str) -> NoReturn:
+    """Record an internal error in the open run of a work tree, if there is one, and raise it again.
 
-    ``error`` stays what the command ends with: what becomes of recording it is said as a note of it.
+    What becomes of recording it is said as a note of it: nothing takes its place. Called while it is handled.
 
     Args:
         error: What nobody expected.
         directory: Where the command was run.
         command: Its name.
+
+    Raises:
+        Exception: ``error``.
     """
     from ledger.api import Ledger
     from ledger.cli.annotations import report_errors
@@ -22,9 +27,13 @@ def record_crash(error: Exception, directory: str, command: str) -> None:
     try:
         # Opened anew: what the broken command has in memory may be what broke it.
         with Ledger.open(Path(directory)) as ledger:
-            captured = ledger.capture_crash(command, repr(error), "".join(traceback.format_exception(error)))
+            trace = "".join(traceback.format_exception(error))
+            captured = ledger.capture_crash(command, repr(error), trace)
             report_errors(ledger)
             if captured is not None:
                 error.add_note(f"recorded as {captured.reference}, with the traceback")
-    except Exception as second:  # noqa: BLE001 - whatever it is, it must not take the first one's place
-        error.add_note(f"could not be recorded in the run: {type(second).__name__}: {second}")
+    finally:
+        second = sys.exception()
+        if second is not error:
+            error.add_note(f"could not be recorded in the run: {type(second).__name__}: {second}")
+        raise error

@@ -8,7 +8,13 @@ select
     data ->> '$.step' as step,
     run || ':' || coalesce(data ->> '$.same_as', v::varchar) as question,
     data ->> '$.message' as message,
-    data ->> '$.context' as context
+    data ->> '$.context' as context,
+    coalesce(data ->> '$.cause', 'person') as cause,
+    run || ':' || (data ->> '$.source_v') as source,
+    run || ':' || (data ->> '$.after') as after,
+    (data ->> '$.exit_code')::integer as exit_code,
+    data ->> '$.output' as output,
+    data ->> '$.origin' as origin
 from columns.event
 where kind = 'error.captured';
 
@@ -25,6 +31,9 @@ select
     make_timestamp(c.at_ns // 1000) as closed_at,
     c.run || ':' || c.v as closed_by,
     split_part(c.kind, '.', 2) as outcome,
+    o.cause,
+    o.source,
+    o.after,
     o.message,
     c.data ->> '$.answer' as answer
 from errors as o
