@@ -33,6 +33,7 @@ EMPTY = {
     "pip-licenses": b"[]",
     "nox": b'{"result":1,"sessions":[]}',
     "audit": b'{"audit":"secrets","metrics":{"findings":0,"warnings":0},"examined":0,"unit":"files"}',
+    "tokens": b"[]",
 }
 
 
