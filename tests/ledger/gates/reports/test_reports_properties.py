@@ -56,6 +56,7 @@ COMMANDS = {
     "pip-licenses": (("pip-licenses", "--format", "json", "--packages", "pytest", "ruff"), "-"),
     "nox": (("nox", "--report", "{scratch}/n.json"), "n.json"),
     "tokens": (("python", "-c", TOKENS), "-"),
+    "audit": (("ledger", "audit", "capabilities", "--only", "git", "--json"), "-"),
 }
 
 
