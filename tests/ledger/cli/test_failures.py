@@ -17,6 +17,7 @@ from ledger.cli import failures
 from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
 from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
+from ledger.operations.authorship import Mail, NoMessage
 from ledger.transfer_errors import BundleTooLarge, MissingBase
 from patches import diff, packs, submodules, worktree_errors
 from patches.dialects.omissions import LeftOut
@@ -56,6 +57,10 @@ HINTED = [kind for kind in ERRORS if issubclass(kind, LedgerError | PatchError)]
 WITHOUT_A_COMMAND = {"GitFailed", "MissingObject", "PublishStopped"}
 OF_ITS_FACTS = {
     NewerFormat: [NewerFormat(Path("ledger"), "ledger/2", "ledger/1")],
+    NoMessage: [
+        NoMessage("port", []),
+        NoMessage("port", [Mail("port:3", 3, "Ann <a@b.c>", "", "Why")]),
+    ],
     PhaseForbids: [
         PhaseForbids("port", "P1", ["P3"]),
         PhaseForbids("port", "", ["P3"]),
