@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from ledger.configurations import configuration_of
 from ledger.drift import Drift, list_drift
 from ledger.gates.configuration import Configuration
 from ledger.gates.documents import InvalidConfiguration
@@ -18,7 +19,7 @@ from ledger.operations.notes import notes_on
 from ledger.repository import Repository
 from ledger.store.mounts import network_filesystem
 from ledger.store.usage import Usage, measure_usage
-from ledger.workspace import Workspace, configuration_of
+from ledger.workspace import Workspace
 
 
 class Status(Struct, frozen=True):

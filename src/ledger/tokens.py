@@ -151,7 +151,7 @@ def configured_counter(repository: Repository, cache_dir: Path, read_body: Calla
     Raises:
         InvalidConfiguration: The configuration cannot be read.
     """
-    from ledger.workspace import configuration_of
+    from ledger.configurations import configuration_of
 
     base = repository.work_dir or repository.git_dir
     return choose_counter(configuration_of(repository).tokens.tokenizer, base, cache_dir, read_body)

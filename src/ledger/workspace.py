@@ -14,10 +14,11 @@ import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pygit2
 
+from ledger.configurations import choose_profile, configuration_of
 from ledger.errors import (
     GitFailed,
     HeadMoved,
@@ -28,7 +29,6 @@ from ledger.errors import (
     PhaseForbids,
     ProjectionPending,
     UnknownKind,
-    UnknownName,
 )
 from ledger.events import (
     AnyEvent,
@@ -61,9 +61,6 @@ from patches.errors import PatchError
 from patches.touches import LeftAlone, Touch
 from patches.worktree import WorkTree
 from patches.worktree_errors import IndexLocked, WorkTreeError
-
-if TYPE_CHECKING:
-    from ledger.gates.configuration import Configuration
 
 LOCK_TIMEOUT_S = 30.0
 
@@ -480,31 +477,6 @@ def refuse_phase(run: str, phase: str, rule: PhaseRule) -> None:
     """
     if phase not in rule.patches and rule.restricts:
         raise PhaseForbids(run, phase, rule.patches)
-
-
-def configuration_of(repository: Repository) -> Configuration:
-    """Return what ``ledger.toml`` or ``pyproject.toml`` says now, at the top of the work tree.
-
-    Raises:
-        InvalidConfiguration: It cannot be read.
-    """
-    # Here: the parser of configurations is nothing that every command has to load.
-    from ledger.gates.configuration import read_configuration
-
-    return read_configuration(
-        repository.read_top_file("ledger.toml"), repository.read_top_file("pyproject.toml")
-    )
-
-
-def choose_profile(configuration: Configuration, name: str) -> str:
-    """Return the profile of a name, the configuration's own where there is no name.
-
-    Raises:
-        UnknownName: There is no such profile.
-    """
-    if name and name not in configuration.profiles:
-        raise UnknownName("profile", name, sorted(configuration.profiles))
-    return name or configuration.profile
 
 
 def _known(events: Sequence[Event]) -> list[KnownEvent]:

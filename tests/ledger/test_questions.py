@@ -169,7 +169,7 @@ def test_a_refused_patch_asks_until_one_of_its_source_applies(book: Book, ledger
     with pytest.raises(HunkMismatch):
         ledger.apply(PATCH % b"three", source="other.diff")
     events = list(ledger.events())
-    first, again, other = (event for event in events if isinstance(event, ErrorCaptured))
+    first, again, other = [event for event in events if isinstance(event, ErrorCaptured)]
     assert (first.step, first.met_by, first.source_v) == ("3:apply fix.diff", "patch", first.v - 1)
     assert (again.same_as, other.same_as) == (first.v, None)
     assert ledger._workspace.store.heads()["try"].refusals == (first.v, other.v)

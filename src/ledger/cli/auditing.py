@@ -117,7 +117,7 @@ def licenses(directory: str, python: str, list_: bool, style: str) -> None:
     """
     from ledger.audits import installed
     from ledger.audits import licenses as audit
-    from ledger.workspace import configuration_of
+    from ledger.configurations import configuration_of
 
     repository = _open(directory).repository
     policy = configuration_of(repository).licenses

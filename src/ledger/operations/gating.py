@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from codex_ml.errors import CodexError
+from ledger.configurations import configuration_of
 from ledger.drift import list_drift, snapshot_tree
 from ledger.errors import DriftInTheWay, NotCandidate, NoWorkTree, UnknownName
 from ledger.events import Event, GateMeasured
@@ -39,7 +40,7 @@ from ledger.repository import Repository
 from ledger.requests import AlreadyDone
 from ledger.run import RunLog
 from ledger.tokens import configured_counter, digest_of, unaccepted_range
-from ledger.workspace import Workspace, configuration_of
+from ledger.workspace import Workspace
 from patches.errors import show_path
 from patches.model import Entry
 from patches.worktree_errors import WorkTreeRefusal

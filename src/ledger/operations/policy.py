@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ledger.configurations import choose_profile, configuration_of
 from ledger.errors import UnknownName
 from ledger.events import PolicySet
 from ledger.gates.configuration import skip_gates
@@ -13,7 +14,7 @@ from ledger.operations.runs import ensure_written
 from ledger.policies import Policy
 from ledger.run import RunLog
 from ledger.secrets.masking import mask_text
-from ledger.workspace import Workspace, choose_profile, configuration_of
+from ledger.workspace import Workspace
 
 
 def accept(workspace: Workspace, *, profile: str = "", reason: str = "", run: str = "") -> PolicySet | None:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ledger.configurations import configuration_of
 from ledger.filerecords import FileRecord
 from ledger.heads import RunHead
 from ledger.operations.planning import Offer, Planned, Refusal, plan_all
 from ledger.projections.worktree import net_touches
 from ledger.repository import Repository
-from ledger.workspace import Workspace, configuration_of, refuse_phase
+from ledger.workspace import Workspace, refuse_phase
 from patches.worktree import WorkTree
 
 

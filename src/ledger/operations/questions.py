@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ledger.configurations import configuration_of
 from ledger.errors import NoQuestion, NoQuestionsFile, NoWorkTree
 from ledger.events import ErrorCaptured, QuestionAnswered, QuestionRetired
 from ledger.operations.captures import Capture, Captures, check_step, step_in
 from ledger.projections.questions import QuestionsFile
 from ledger.projections.refs import RunRef
 from ledger.run import RunLog
-from ledger.workspace import Workspace, configuration_of
+from ledger.workspace import Workspace
 
 __all__ = ["Capture", "answer", "capture", "capture_all", "capture_crash", "retire", "write_file"]
 

@@ -17,6 +17,7 @@ from codex_ml.tracking.errors import DeletedRun, OtherHistory, public_uri
 from codex_ml.tracking.mirror import Mirror, Sent, Source
 from codex_ml.tracking.mlflow_utils import MlflowConfig
 from codex_ml.tracking.stores import find_experiment
+from ledger.configurations import configuration_of
 from ledger.events import AnyEvent, PolicySet
 from ledger.projections.mlflow import (
     CURSOR_TAG,
@@ -33,7 +34,6 @@ from ledger.projections.mlflow import (
 from ledger.projections.published import Place, note_place
 from ledger.repository import Repository
 from ledger.store.local import LocalStore
-from ledger.workspace import configuration_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -16,10 +16,10 @@ from ledger.audits.licenses import UnknownLicense, judge_packages, report_packag
 from ledger.gates.configuration import (
     Configuration,
     InvalidConfiguration,
-    LicensePolicy,
     encode_policy,
     read_configuration,
 )
+from ledger.gates.settings import LicensePolicy
 
 MIT_TEXT = (
     "Permission is hereby granted, free of charge, to any person obtaining a copy of this software. " * 4

@@ -190,7 +190,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_after_any_sequence_the_file_is_a_naive_rendering(steps: list[tuple[str, int]]) -> None:
     """Questions of a list in memory: asked, joined, closed, in several runs, with crashes in between."""
