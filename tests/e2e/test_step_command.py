@@ -94,7 +94,7 @@ def test_in_a_build_the_block_goes_to_its_log(shell: Shell, tmp_path: Path) -> N
     assert shell.root.joinpath(NAME).read_text("utf-8") in plain.err
     summary = tmp_path / "summary.md"
     env = {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
-    hosted = shell("error", "--step", "3:build", "a.txt:2: bad", **env)
+    hosted = shell("error", "--step", "3:build", "a.txt:2: bad", data=b"", **env)
     assert "::error file=a.txt,line=2,title=3%3Abuild (" in hosted.err
     assert "Question for" not in hosted.err
     block = shell.root.joinpath(NAME).read_text("utf-8")
