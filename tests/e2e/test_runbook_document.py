@@ -22,8 +22,9 @@ MENDED = APP.replace(b"/ count", b"/ max(count, 1)")
 FILES = {
     ".gitignore": b".coverage\n__pycache__/\n.pytest_cache/\n.ruff_cache/\n",
     "Makefile": (
+        b"wheel:\n\t@echo 'no wheel here' >&2; exit 1\n\n"
         b"lint:\n\t@ruff check src tests\n\ntest:\n\t@pytest -q\n\n"
-        b"runbook:\n\t@python tools/runbook.py .\n\n.PHONY: lint test runbook\n"
+        b"runbook:\n\t@python tools/runbook.py .\n\n.PHONY: wheel lint test runbook\n"
     ),
     "NOTES.md": b"Notes.\n",
     "pyproject.toml": b"[tool.pytest.ini_options]\npythonpath = ['src']\n\n[tool.pyright]\nextraPaths = ['src']\n",
@@ -42,7 +43,8 @@ def project(make_repo: Callable[..., Path], tmp_path: Path) -> Path:
     git(root, "remote", "add", "origin", tmp_path / "remote.git")
     for name in ("tools", "queries"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / ".git/info/exclude").write_text("/tools/\n/queries/\n", "utf-8")
+    shutil.copy(ROOT / "noxfile.py", root)
+    (root / ".git/info/exclude").write_text("/tools/\n/queries/\n/noxfile.py\n/SHA256SUMS\n", "utf-8")
     diff = subprocess.run(
         ["git", "diff", "--no-index", "--no-prefix", "a", "b"],
         cwd=sides(tmp_path / "sides", APP, MENDED),
@@ -52,6 +54,9 @@ def project(make_repo: Callable[..., Path], tmp_path: Path) -> Path:
     (root.parent / "fix.diff").write_bytes(diff)
     more = b"--- /dev/null\n+++ b/src/more.py\n@@ -0,0 +1 @@\n" + b'+"""More."""\n'
     (root.parent / "more.diff").write_bytes(more)
+    (root.parent / "errors.ndjson").write_text(
+        '{"step": "3:build", "err": "no space left", "ctx": "wheel"}\n', "utf-8"
+    )
     return root
 
 
