@@ -29,9 +29,11 @@ def parse_tokens(source: Source) -> Report:
     live = [patch for patch in source.json(list[_Patch]) if patch.live]
     counted = [(patch.tokens, patch) for patch in live if patch.tokens is not None]
     counted.sort(key=lambda each: -each[0])
-    metrics = {"tokens": float(sum(tokens for tokens, _ in counted)), "patches": float(len(live))}
-    if counted:
-        metrics["max_tokens"] = float(counted[0][0])
+    metrics = {
+        "max_tokens": float(counted[0][0] if counted else 0),
+        "tokens": float(sum(tokens for tokens, _ in counted)),
+        "patches": float(len(live)),
+    }
     return Report(
         metrics=metrics,
         examined=len(live),
