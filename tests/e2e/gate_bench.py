@@ -123,8 +123,14 @@ class Bench(Shell):
         return patch
 
     def traces(self) -> str:
-        """Return what git finds in the work tree besides what it tracks, ignored files too."""
-        return self.git("status", "--porcelain", "--ignored", "--untracked-files=all", cwd=self.root)
+        """Return what git finds in the work tree besides what it tracks, ignored files too.
+
+        The questions file is the ledger's own, and no gate's.
+        """
+        but = ":(top,exclude)docs/reference/codex_questions.md"
+        return self.git(
+            "status", "--porcelain", "--ignored", "--untracked-files=all", "--", ":/", but, cwd=self.root
+        )
 
 
 def make_environment(place: Path, *import_from: Path) -> Path:

@@ -232,8 +232,9 @@ class Gates(RuleBasedStateMachine):
         if after is None and not gatebook.has_already(self.book, self.tree, self.patches[v]):
             with pytest.raises(PatchError):
                 self.ledger.apply_again(f"{self.name}:{v}")
-            self.patches[self._version()] = self.patches[v]
-            assert self._version() == before + 1
+            # The refusal, and its question.
+            self.patches[before + 1] = self.patches[v]
+            assert self._version() == before + 2
             return
         applied = self.ledger.apply_again(f"{self.name}:{v}")
         assert applied.already == (after is None or after == self.tree)

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from book import Book, File, assert_state, damage, on_disk, recorded_trees
 
 from ledger.api import Ledger
-from ledger.events import CommitSeen, PatchRefused
+from ledger.events import CommitSeen, ErrorCaptured, PatchRefused
 from patches.errors import PatchError
 from patches.model import MODE_EXECUTABLE, MODE_FILE, MODE_GITLINK, MODE_SYMLINK
 from patches.worktree_errors import WorkTreeRefusal
@@ -185,8 +185,11 @@ class History(RuleBasedStateMachine):
             self.ledger.apply(patch)
         if run:
             events = list(self.ledger.events(run))
-            assert len(events) == count + 1
-            assert isinstance(events[-1], PatchRefused)
+            assert len(events) == count + 2
+            refused, asked = events[-2:]
+            assert isinstance(refused, PatchRefused)
+            assert isinstance(asked, ErrorCaptured)
+            assert asked.source_v == refused.v
         assert self.open_run == run
 
     @rule(path=paths, data=contents)
