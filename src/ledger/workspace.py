@@ -327,6 +327,7 @@ class Workspace:
         written = None if change.adopted else self.work_tree
         try:
             if written is not None:
+                QuestionsFile(self.repository, self.store).give_way(t.path for t in change.touches)
                 written.check(change.touches)
         except WorkTreeError:
             # A refused patch leaves no objects, and hands none on to the next one.

@@ -121,7 +121,10 @@ class Book:
             target.chmod(0o755 if file.mode == MODE_EXECUTABLE else 0o644)
 
     def work_files(self) -> dict[bytes, File]:
-        return read_files(self.root)
+        """Return what lies in the work tree, but for the questions file: that is the ledger's own."""
+        found = read_files(self.root)
+        found.pop(b"docs/reference/codex_questions.md", None)
+        return found
 
     def status(self) -> list[bytes]:
         return self.git("status", "--porcelain", "-z", "--no-renames").split(b"\0")[:-1]

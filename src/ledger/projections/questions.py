@@ -102,6 +102,21 @@ class QuestionsFile:
         """Whether a question may be missing in the file."""
         return self._pending.exists()
 
+    def give_way(self, paths: Iterable[bytes]) -> None:
+        """Take the file away where a change is about to bring one of its name, if it is as we wrote it.
+
+        Where nothing comes of the change, the next writing command makes it again.
+        """
+        written, top = _read_record(self._record), self._repository.work_dir
+        if written is None or top is None or os.fsencode(written.path) not in set(paths):
+            return
+        path = os.fsencode(written.path)
+        with Directories(os.fsencode(top)) as files:
+            current = _read_regular(files, path, written.path)
+            if current is not None and self._wrote(current, written.path):
+                self.expect()
+                files.unlink(path)
+
     def project(self, name: str, candidate: str) -> None:
         """Bring the file up to the log by itself: not where it is part of the candidate.
 

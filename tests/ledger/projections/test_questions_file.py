@@ -19,6 +19,7 @@ from ledger.api import Ledger
 from ledger.errors import QuestionsInTheWay
 from ledger.events import ErrorCaptured
 from ledger.workspace import Workspace
+from patches.worktree_errors import InTheWay
 
 NAME = "docs/reference/codex_questions.md"
 BASE = {b"a.txt": File(b"one\n")}
@@ -138,6 +139,23 @@ def test_where_it_is_part_of_the_candidate_people_decide(tmp_path: Path) -> None
         assert text(book) == block(asked, "x")
         ledger.record()
         assert ledger.status().drift == ()
+
+
+def test_a_patch_that_brings_the_file_is_not_stopped_by_ours(book: Book, ledger: Ledger) -> None:
+    """Ours gives way; an edit by hand does not. From then on it is part of the candidate."""
+    ledger.capture_error("1:prep", "x")
+    path = book.root / NAME
+    before = path.read_bytes()
+    theirs = book.diff(book.write_tree(BASE), book.write_tree({**BASE, NAME.encode(): File(b"theirs\n")}))
+    path.write_bytes(before + b"mine\n")
+    with pytest.raises(InTheWay):
+        ledger.apply(theirs)
+    assert path.read_bytes() == before + b"mine\n"
+    path.write_bytes(before)
+    ledger.apply(theirs)
+    ledger.capture_error("1:prep", "y")
+    assert path.read_bytes() == b"theirs\n"
+    assert ledger.status().drift == ()
 
 
 def test_the_configuration_names_it_or_wants_none(book: Book, ledger: Ledger) -> None:
