@@ -35,7 +35,22 @@ IDENTITY = {
 
 # ── the seal ─────────────────────────────────────────────────────────────────────────────────────
 
-LEAKING = ("GIT_", "LEDGER_", "XDG_", "MLFLOW_", "HF_", "PG", "PYTHON", "COV_", "EDITOR", "VISUAL", "PAGER")
+# A command that runs in somebody's build says there what a run meets: no test is to find that it does.
+LEAKING = (
+    "CI",
+    "GITHUB_",
+    "GIT_",
+    "LEDGER_",
+    "XDG_",
+    "MLFLOW_",
+    "HF_",
+    "PG",
+    "PYTHON",
+    "COV_",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+)
 KEPT = ("COV_CORE_", "COVERAGE_", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED")
 
 

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -104,6 +105,9 @@ def prepare(walk: Walk) -> None:
     walk.step("start", "run", "start", "bring 8.2.0 to 8.2.1", "--name", "walk")
     walk.step("P1", "phase", "P1")
     walk.step("base", "gate", "--json")
+    walk.step("doctor", "doctor", "--only", "git", "--only", "durability")
+    walk.step("secrets", "audit", "secrets")
+    walk.step("manifest", "audit", "manifest", "--write", "-o", walk.root.parent / "SHA256SUMS")
 
 
 def search_and_build(walk: Walk) -> None:
@@ -115,6 +119,10 @@ def search_and_build(walk: Walk) -> None:
     rejected = walk.said["rejected"].out.splitlines()[0]
     walk.step("fix", "apply", walk.diff("runner-tests", RELEASES, *RUNNER_TESTS))
     walk.step("again", "apply", "--again", rejected, "--gate")
+    walk.step("wheel", "run-step", "3:build", "--", "make", "wheel", code=2)
+    walk.step("asked", "error", "--step", "3:build", "is the runner's new output order meant?")
+    walk.step("questions", "questions", "--json")
+    walk.step("answered", "answer", "@", "yes: CHANGES.rst of 8.2.1 says so")
     walk.step("untidy", "apply", "--gate", walk.edit("untidy", "src/click/globals.py", TYPING, UNTIDY))
     walk.step("tickets", "tickets", "--json")
     flags = walk.diff("flags", RELEASES, *FLAGS)
@@ -164,6 +172,9 @@ def edit_plan(plan: Path) -> None:
 def commit_and_rebase(walk: Walk) -> None:
     """P5: what is accepted is committed; a foreign commit stops all writing until the run is rebased."""
     walk.step("P5", "phase", "next")
+    walk.step("open questions", "questions", "--open")
+    wheel = walk.said["wheel"].err.split("asked as ")[1].split()[0].rstrip(":,")
+    walk.step("retired", "retire", wheel, "-m", "sdists have no such target")
     walk.step("commit", "commit", "-m", "Fixes of 8.2.1")
     walk.step("rest", "apply", walk.diff("rest", RELEASES, *REST))
     readme = walk.root / "README.md"
@@ -189,6 +200,10 @@ def finalize(walk: Walk) -> None:
     walk.step("late tidy", "apply", walk.edit("late-tidy", "src/click/globals.py", UNTIDY, TYPING))
     walk.step("final gate", "gate", "--json")
     walk.step("finished", "run", "finish")
+    walk.step("tokens", "tokens")
+    walk.step("mlflow", "project", "mlflow", "--uri", "sqlite:///../mlflow.db")
+    walk.step("mlflow again", "project", "mlflow", "--uri", "sqlite:///../mlflow.db")
+    walk.step("manifest now", "audit", "manifest", "-o", walk.root.parent / "SHA256SUMS", code=1)
 
 
 def run_listed(walk: Walk, name: str) -> None:
@@ -205,6 +220,10 @@ MEASURED = (
     (r"\b\d+ (tests|statements)\b", r"N \1"),
     (r"\bcombined \d+(\.\d+)?", "combined N"),
     (r"\bwalk:\d+", "walk:V"),
+    (r"T\d\d:\d\d:\d\d\.\d+Z", "T00:00:00Z"),
+    (r"(?m)^walk [0-9a-f]{32}$", "walk ID"),
+    (r"\b\d+ points?\b", "N points"),
+    (r"(?m)^(git +core +yes +).*", r"\1"),
     (r" +", " "),
     (r"─+", "─"),
 )
@@ -377,6 +396,71 @@ def test_a_foreign_commit_stops_writing_until_the_rebase(walk: Walk) -> None:
     assert walk.trees["rebased"] == walk.applied("work", "rest")
     assert "By somebody else" in walk.git("log", "-1", "--format=%s", "work")
     assert (walk.root / "README.md").read_bytes().endswith(b"A line by somebody else.\n")
+
+
+# ── errors, tokens, MLflow, offline tools ────────────────────────────────────────────────────────
+
+
+def test_what_was_met_is_a_question_with_its_answer(walk: Walk) -> None:
+    """A gate's is answered by its pass, a command's was retired, a person's answered; none is open at the end."""
+    asked = {row["event"]: row for row in walk.sql("select event, step, open, outcome from questions")}
+    first = walk.record("questions")
+    assert [row["state"] for row in first] == ["answered", "open", "open"]
+    assert [row["step"] for row in first] == ["3:gate tests", "3:build", "3:build"]
+    wheel, person = first[1]["event"], first[2]["event"]
+    assert "No rule to make target" in first[1]["message"]
+    assert (asked[wheel]["outcome"], asked[person]["outcome"]) == ("retired", "answered")
+    assert wheel in walk.said["open questions"].out
+    assert person not in walk.said["open questions"].out
+    assert not [row for row in asked.values() if row["open"]]
+    lint = [row for row in asked.values() if row["step"].endswith(":gate lint")]
+    assert {row["outcome"] for row in lint} == {"answered"}
+
+
+def test_the_questions_file_has_them_all_and_is_nobodys_edit(walk: Walk) -> None:
+    text = (walk.root / "docs/reference/codex_questions.md").read_text("utf-8")
+    assert text.count("Question for ChatGPT @codex ") == len(walk.sql("select 1 from questions"))
+    error = "encountered the following error:\nmake: *** No rule to make target"
+    assert f"While performing [3:build], {error}" in text
+    assert "codex_questions.md" not in walk.git("status", "--porcelain")
+    assert "codex_questions.md" not in walk.git("ls-tree", "-r", "--name-only", walk.trees["finished"])
+
+
+def test_tokens_are_counted_for_each_patch(walk: Walk) -> None:
+    """By their bytes where no tokenizer is named, which is said."""
+    rows = json.loads(walk("tokens", "--json").out)
+    assert [row["event"] for row in rows] == [f"walk:{event['v']}" for event in walk.of_kind("patch.applied")]
+    bodies = walk.root / ".git/ledger/bodies"
+    for row, event in zip(rows, walk.of_kind("patch.applied"), strict=True):
+        size = (bodies / event["patch"][:2] / event["patch"]).stat().st_size
+        assert (row["bytes"], row["tokens"], row["counted_by"]) == (size, -(-size // 4), "bytes/4")
+    assert "an estimate" in walk.said["tokens"].err
+
+
+def test_mlflow_has_the_run(walk: Walk) -> None:
+    """Read from its own database: one run, each measured metric at the version that measured it, each patch."""
+    database = sqlite3.connect(walk.root.parent / "mlflow.db")
+    ((name, status),) = database.execute("select name, status from runs where lifecycle_stage = 'active'")
+    assert (name, status) == ("walk", "FINISHED")
+    sent = database.execute(
+        "select step, value from metrics where key = 'tests.broken' order by step"
+    ).fetchall()
+    measured = walk.sql(
+        "select v, value from gate_metrics where gate = 'tests' and metric = 'broken' order by v"
+    )
+    assert sent == [(row["v"], row["value"]) for row in measured]
+    assert "nothing to do" in walk.said["mlflow again"].err
+    database.close()
+
+
+def test_the_offline_tools_tell_what_changed(walk: Walk) -> None:
+    """The manifest of the base finds each file that the run changed; no secret was found."""
+    assert walk.said["secrets"].err.startswith("secrets: 0 findings")
+    assert "the core works" in walk.said["doctor"].err
+    base = walk.git("rev-parse", f"{OLD}^{{tree}}")
+    changed = walk.git("diff", "--name-only", "--diff-filter=M", base, walk.trees["finished"]).splitlines()
+    lines = walk.said["manifest now"].out.splitlines()
+    assert {line.split()[2] for line in lines if line.split()[1] == "changed"} == set(changed)
 
 
 # ── P6 ───────────────────────────────────────────────────────────────────────────────────────────

@@ -157,7 +157,7 @@ def manifest(directory: str, file: str, write: bool, style: str) -> None:
         sys.stdout.buffer.write(audit.encode_manifest(entries))
         return
     audit.write(target, entries)
-    say(f"wrote {target}: {count_of(len(entries), 'file')}")
+    say(f"wrote {file or target}: {count_of(len(entries), 'file')}")
 
 
 @audit.command()

@@ -246,8 +246,6 @@ def shorten_options(gate: str, options: Mapping[str, Any]) -> dict[str, Any]:
         silent["fed-by"] = ""
     if gate not in GATES or GATES[gate].steps[0].report == "-":
         silent["report"] = "-"
-    if gate in GATES and GATES[gate].outside:
-        del silent["outside"]
     kept = {key: value for key, value in options.items() if key not in silent or value != silent[key]}
     if "steps" in kept:
         kept["steps"] = [shorten_options("", step) for step in kept["steps"]]
