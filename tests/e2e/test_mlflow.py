@@ -17,7 +17,14 @@ from shell import SECOND, Shell
 sys.path.insert(0, str(Path(__file__).parents[1] / "ledger"))
 from chronicle import Chronicle, rule  # pyright: ignore[reportMissingImports] - its folder is added above
 
-from codex_ml.tracking.errors import DeletedExperiment, OtherHistory, RunLeftOpen, TrackingError
+from codex_ml.tracking.errors import (
+    DeletedExperiment,
+    OtherHistory,
+    RunLeftOpen,
+    TrackingError,
+    TrackingRefused,
+    TrackingUnreachable,
+)
 from codex_ml.tracking.mirror import Chunk, Mirror, Sent
 from codex_ml.tracking.mlflow_utils import MlflowConfig
 from ledger.events import GateMeasured, PatchApplied
@@ -226,7 +233,12 @@ def test_many_at_once_leave_one_run(
     done: list[Tracked] = []
 
     def send(store: LocalStore) -> None:
-        done.append(project(store, server, experiment))
+        for _ in range(5):
+            try:
+                done.append(project(store, server, experiment))
+            except (TrackingRefused, TrackingUnreachable):  # as a busy server turns people away
+                continue
+            return
 
     threads = [threading.Thread(target=send, args=(store,)) for store in stores]
     for thread in threads:
@@ -322,6 +334,14 @@ def test_a_run_that_cannot_be_ended_is_named(wire: Wire, rest: Rest, experiment:
     left = {run["info"]["run_id"]: run["info"]["status"] for run in rest.runs(experiment)}
     assert list(left.values()) == ["RUNNING"] * 2
     assert any(run_id in caught.value.hint for run_id in left)
+    # MLflow still takes both for active, and would nest what other tests start in this process.
+    import mlflow
+
+    wire.whole()
+    mlflow.set_tracking_uri(wire.uri)
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+    mlflow.set_tracking_uri(None)  # pyright: ignore[reportArgumentType]
 
 
 def test_system_metrics_are_of_a_run_of_their_own(
