@@ -224,6 +224,7 @@ MEASURED = (
     (r"(?m)^walk [0-9a-f]{32}$", "walk ID"),
     (r"\b\d+ points?\b", "N points"),
     (r"(?m)^(git +core +yes +).*", r"\1"),
+    (r"(?m)(HEAD moved to |rebased onto |^)[0-9a-f]{12}(?=,|:| is walk)", r"\1COMMIT"),
     (r" +", " "),
     (r"─+", "─"),
 )
