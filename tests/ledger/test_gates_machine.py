@@ -280,6 +280,10 @@ class Gates(RuleBasedStateMachine):
         )
         if len(self.model.line) > count:
             self.checks.append((self.model.candidate.v, "must-exist", target))
+            # As Git does, a move leaves the directory that it emptied: somebody tidies up.
+            for parent in Path(os.fsdecode(source)).parents[:-1]:
+                if not os.listdir(self.book.root / parent):
+                    (self.book.root / parent).rmdir()
 
     # Gates and policies
 

@@ -148,10 +148,11 @@ def test_the_error_text_of_a_refused_patch_is_masked(book: Book, ledger: Ledger)
     ledger.apply(patch(book, SECRET), allow_secrets=True)
     with pytest.raises(HunkMismatch):
         ledger.apply(patch(book, {**BASE, b"a.txt": File(b"one\nzwei\n")}))
-    refused = ledger.event("@")
-    text = ledger.body(refused.reason)  # type: ignore[union-attr]
-    assert AWS.encode() not in text
-    assert b"[redacted: AWS Access Key]" in text
+    refused, asked = ledger.event("@-1"), ledger.event("@")
+    for body in (refused.reason, asked.message):  # type: ignore[union-attr]
+        text = ledger.body(body)
+        assert AWS.encode() not in text
+        assert b"[redacted: AWS Access Key]" in text
 
 
 def test_what_gates_print_and_report_is_masked(book: Book, ledger: Ledger) -> None:

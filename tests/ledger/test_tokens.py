@@ -378,11 +378,11 @@ def test_a_tokenizer_that_cannot_be_used_is_inconclusive(book: Book, ledger: Led
     assert b"missing: no such directory" in ledger.body(measured(ledger)[0].output)
 
 
-def test_it_is_off_until_the_configuration_mentions_it(tmp_path: Path) -> None:
+def test_it_is_in_no_policy_until_the_configuration_mentions_it(tmp_path: Path) -> None:
     book = Book(tmp_path / "plain", {b"README": File(b"base\n")})
     with Ledger.open(book.root) as ledger:
-        rule = ledger.policy().policy.gates["tokens"]
-        assert (rule.mode, rule.reason, rule.threshold) == ("off", "not configured", 4000)
+        assert "tokens" not in ledger.policy().policy.gates
         (book.root / "ledger.toml").write_text("[gates.tokens]\n", "utf-8")
         assert ledger.policy().profiles["release"].gates["tokens"].mode == "strict"
-        assert ledger.policy().policy.gates["tokens"].mode == "soft"
+        rule = ledger.policy().policy.gates["tokens"]
+        assert (rule.mode, rule.threshold) == ("soft", 4000)

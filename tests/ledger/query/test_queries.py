@@ -34,7 +34,7 @@ BAD = b"--- a/notes.txt\n+++ b/notes.txt\n@@ -1,2 +1,2 @@\n-never\n+seen\n two\n
 
 @pytest.fixture
 def answers(make_repo: Any, stamp: Stamp) -> Iterator[Any]:
-    """A ledger of one open run, "port-0001": two patches, one refused before, one edit by hand."""
+    """A ledger of one open run, "port-0001": two patches, one refused before with its question, one edit by hand."""
     root = make_repo({"notes.txt": b"one\ntwo\n", "other.txt": b"other\n"})
     with Ledger.open(root, stamp=stamp) as ledger:
         run = ledger.run("port", name="port-0001")
@@ -89,13 +89,13 @@ def test_refused(answers: Any) -> None:
     """A refused patch names the event by which its file applied in the end."""
     (row,) = answers("refused")
     assert (row["event"], row["source"], row["error"]) == ("port-0001:3", "fix.diff", "HunkMismatch")
-    assert (row["applied_as"], row["size_bytes"], row["actor"]) == ("port-0001:4", len(BAD), "tester")
+    assert (row["applied_as"], row["size_bytes"], row["actor"]) == ("port-0001:5", len(BAD), "tester")
 
 
 def test_biggest(answers: Any) -> None:
     """The largest patch comes first, with the path that it changed most."""
     rows = answers("biggest")
-    assert [row["event"] for row in rows] == ["port-0001:4", "port-0001:6", "port-0001:5"]
+    assert [row["event"] for row in rows] == ["port-0001:5", "port-0001:8", "port-0001:7"]
     assert [row["cause"] for row in rows] == ["diff", "drift", "diff"]
     assert (rows[0]["top_path"], rows[0]["files"], rows[0]["size_bytes"]) == ("notes.txt", 1, len(GOOD))
 
@@ -104,12 +104,12 @@ def test_actors(answers: Any) -> None:
     """Everything one actor did is in one row."""
     (row,) = answers("actors")
     assert (row["actor_kind"], row["actor_name"], row["sessions"]) == ("agent", "tester", 1)
-    assert [row[name] for name in ("events", "applied", "drift", "refused")] == [6, 2, 1, 1]
+    assert [row[name] for name in ("events", "applied", "drift", "refused")] == [8, 2, 1, 1]
 
 
 def test_pauses(answers: Any) -> None:
     """The clock of the tests advances a millisecond a call: no pause is shorter, none negative."""
     (row,) = answers("pauses")
-    assert (row["run"], row["events"]) == ("port-0001", 6)
+    assert (row["run"], row["events"]) == ("port-0001", 8)
     assert 0 < row["median_s"] <= row["longest_s"]
     assert row["waited_for"].startswith("port-0001:")
