@@ -31,15 +31,15 @@ from ledger.store.reader import LogReader
 WRITERS = 8
 READERS = 2
 LINES = 50
+# Asked here: the seal around each test takes the variable away.
+SHORT_S = 60 if os.environ.get("CI") else 15
 
 spawn = multiprocessing.get_context("spawn")
 
 
 def seconds(*, campaign: bool) -> float:
     """Return how long the writers write: a minute where it counts."""
-    if campaign:
-        return 600
-    return 60 if os.environ.get("CI") else 15
+    return 600 if campaign else SHORT_S
 
 
 def content(number: int) -> bytes:

@@ -188,7 +188,7 @@ def test_skipping_gates() -> None:
     assert policy.gates["cov"].definition == GATES["cov"].definition
     with pytest.raises(UnknownGate, match="no gate test in this policy; did you mean tests") as caught:
         skip_gates(policy, ["test"], "x")
-    assert caught.value.known == ("lint", "tests", "cov", "types", "tokens")
+    assert caught.value.known == ("lint", "tests", "cov", "types")
 
 
 # ── what is wrong with it ────────────────────────────────────────────────────────────────────────
