@@ -287,7 +287,10 @@ def set_gates(scratch: Scratch, works: str) -> None:
     """Write the gates of the releases; they are no part of any release, so Git is told to pass them over."""
     (scratch.root.parent / "self_test.py").write_text(SELF_TEST, "utf-8")
     (scratch.root / "ledger.toml").write_text(GATES.format(works=works), "utf-8")
-    (scratch.root / ".git/info/exclude").write_text("ledger.toml\n", "utf-8")
+    exclude = scratch.root / ".git/info/exclude"
+    lines = exclude.read_text("utf-8").splitlines() if exclude.exists() else []
+    if "ledger.toml" not in lines:
+        exclude.write_text("\n".join([*lines, "ledger.toml", ""]), "utf-8")
 
 
 def measure_the_right_code(scratch: Scratch) -> None:
