@@ -14,7 +14,7 @@ from fakes import AWS, GITHUB, KEY
 
 from ledger.api import Ledger
 from ledger.errors import SecretFound
-from ledger.events import GateMeasured, PatchApplied
+from ledger.events import ErrorCaptured, GateMeasured, PatchApplied, PatchRefused
 from ledger.operations.gating import GateOptions
 from patches.errors import HunkMismatch
 
@@ -149,7 +149,10 @@ def test_the_error_text_of_a_refused_patch_is_masked(book: Book, ledger: Ledger)
     with pytest.raises(HunkMismatch):
         ledger.apply(patch(book, {**BASE, b"a.txt": File(b"one\nzwei\n")}))
     refused, asked = ledger.event("@-1"), ledger.event("@")
-    for body in (refused.reason, asked.message):  # type: ignore[union-attr]
+    assert isinstance(refused, PatchRefused)
+    assert isinstance(asked, ErrorCaptured)
+    for body in (refused.reason, asked.message):
+        assert isinstance(body, str)
         text = ledger.body(body)
         assert AWS.encode() not in text
         assert b"[redacted: AWS Access Key]" in text
