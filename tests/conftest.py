@@ -35,7 +35,8 @@ IDENTITY = {
 
 # ── the seal ─────────────────────────────────────────────────────────────────────────────────────
 
-# A command that runs in somebody's build says there what a run meets: no test is to find that it does.
+# A command that runs in somebody's build says there what a run meets, and a make below another one numbers what
+# it says: no test is to find that it does.
 LEAKING = (
     "CI",
     "GITHUB_",
@@ -47,6 +48,9 @@ LEAKING = (
     "PG",
     "PYTHON",
     "COV_",
+    "MAKE",
+    "MFLAGS",
+    "PYTEST_ADDOPTS",
     "EDITOR",
     "VISUAL",
     "PAGER",
