@@ -67,7 +67,7 @@ bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this r
 	@$(PY) bench/append.py
 	@$(PY) bench/verify.py
 	@$(PY) bench/rivals.py
-	@$(PY) bench/encodings.py
+	@$(PY) bench/text_encodings.py
 
 campaign: $(VENV)/.all ## The randomised campaigns at length (`make test` runs them short)
 	@$(PY) -m pytest -m "campaign or hypothesis" --campaign --hypothesis-profile=campaign -o timeout=14400 $(ARGS)

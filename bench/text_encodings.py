@@ -1,6 +1,6 @@
 """Finding the encoding of texts: `ingestion` beside charset-normalizer alone and chardet.
 
-    python bench/encodings.py [--wrong] [--catalogues FOLDER]
+    python bench/text_encodings.py [--wrong] [--catalogues FOLDER]
 
 The texts are those of ``tests/ingestion/texts.toml``. Right is an answer that gives the text back, whatever
 it is called. Prints how many each of the three gets right, by half, length and encoding, how sure ours was
