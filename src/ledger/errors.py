@@ -162,16 +162,6 @@ class ProjectionPending(LedgerError):
         super().__init__(f"{event} is recorded; the work tree could not follow: {reason}")
 
 
-class UnknownReference(LedgerError):
-    """A reference names no event. Nothing was written."""
-
-    hint = "`ledger log` lists the events of a run, `ledger run list` the runs"
-
-    def __init__(self, reference: str, reason: str) -> None:
-        self.reference, self.reason = reference, reason
-        super().__init__(f"{reference}: {reason}")
-
-
 class UnknownKind(LedgerError):
     """A state was asked for past an event that this version does not understand."""
 

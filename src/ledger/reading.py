@@ -10,16 +10,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from ledger.errors import InvalidActor, UnknownReference
+from ledger.errors import InvalidActor
 from ledger.events import AnyEvent
+from ledger.filehistory import BlamedLine, Touched, blame, entry_of, trace
 from ledger.heads import RunHead
 from ledger.history import History
-from ledger.references import resolve
+from ledger.reference_errors import UnknownReference
+from ledger.references import EventRange, References
 from ledger.repository import Repository
 from ledger.stamps import Actor, Stamp
 from ledger.status import Status, compare_policy, policy_in_force, read_status
 from ledger.store.local import LocalStore
 from ledger.workspace import Workspace
+from patches.diff import diff_trees
+from patches.model import MODE_GITLINK
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -184,9 +188,18 @@ class LedgerReader:
 
         Raises:
             UnknownReference: It names no event.
+            AmbiguousReference: It names several.
         """
+        return self._references().resolve(reference)
+
+    def resolve_range(self, text: str = "") -> EventRange:
+        """Return the events that a range names. See `References.resolve_range`."""
+        return self._references().resolve_range(text)
+
+    def _references(self) -> References:
         heads = self.store.heads()
-        return resolve(reference, heads, self._current(heads))
+        find, now_ns = self.repository.find_commit, self._stamp.clock()
+        return References(heads, self._current(heads), self.events, find, now_ns)
 
     def _current(self, heads: Mapping[str, RunHead]) -> str | None:
         """Return what short references mean: the open run, else the last one of this work tree."""
@@ -278,11 +291,77 @@ class LedgerReader:
         run, _ = self.resolve(reference)
         return self.state(f"{run}:{accepted.v}")
 
+    def cat(self, path: bytes, reference: str = "@") -> bytes:
+        """Return a file's bytes in Git, as the candidate at an event has it; of a submodule its commit's id.
+
+        Raises:
+            UnknownReference: The reference names no event.
+            NoSuchPath: There is no such file.
+            MissingObject: The repository does not have its content any more.
+        """
+        entry = entry_of(self.state(reference), path)
+        if entry.mode == MODE_GITLINK:
+            return entry.oid.hex().encode() + b"\n"
+        return self.repository.objects.read_blob(entry.oid)
+
+    def tree(self, reference: str = "@") -> str:
+        """Return the tree of the candidate at an event.
+
+        Raises:
+            UnknownReference: It names no event.
+        """
+        return self.history(reference).candidate.tree
+
+    def diff(self, old: str = "green", new: str = "@", paths: Sequence[bytes] = ()) -> bytes:
+        """Return the patch that brings the candidate of one event to that of another.
+
+        Args:
+            old: An event; by default that of the accepted state.
+            new: An event, of any run.
+            paths: Files, and directories for all below them; by default everything.
+
+        Raises:
+            UnknownReference: One of them names no event.
+            DiffFailed: The git program is not there, or the repository has not both trees any more.
+        """
+        first, second = (bytes.fromhex(self.tree(reference)) for reference in (old, new))
+        return diff_trees(self.repository.git.path, first, second, paths)
+
+    def file_events(self, path: bytes, reference: str = "@") -> Iterator[Touched]:
+        """Yield the events of a run up to one that changed a file, the newest first. See `filehistory.trace`.
+
+        Raises:
+            UnknownReference: The reference names no event.
+            NoSuchPath: No event changed such a file or anything below such a directory, and there is none.
+        """
+        run, v = self.resolve(reference)
+        found = False
+        for touched in trace((event for event in self.events_backward(run) if event.v <= v), path):
+            found = True
+            yield touched
+        if not found:
+            state = self.state(f"{run}:{v}")
+            if not any(name.startswith(path + b"/") for name in state.files):
+                entry_of(state, path)
+
+    def blame(self, path: bytes, reference: str = "@") -> list[BlamedLine]:
+        """Return each line of a file with the event that it comes from. See `filehistory.blame`.
+
+        Raises:
+            UnknownReference: The reference names no event.
+            NoSuchPath: There is no such file.
+            MissingObject: The repository has not every version of it any more.
+        """
+        run, v = self.resolve(reference)
+        state = self.state(f"{run}:{v}")
+        events = (event for event in self.events(run) if event.v <= v)
+        return blame(events, state, path, self.repository.objects.read_blob)
+
     def tokens(self, range_: str = "", tokenizer: str = "") -> list[PatchTokens]:
         """Return how many tokens the patches of a range have. See `ledger.tokens`.
 
         Args:
-            range_: As `resolve_range` takes it; "" for all of the current run.
+            range_: As `References.resolve_range` takes it; "" for all of the current run.
             tokenizer: A directory relative to ``directory``, or a model's name; "" for the configuration's.
 
         Raises:
@@ -290,11 +369,9 @@ class LedgerReader:
             TokenizerNotFound, TokenizerUnreadable, TransformersMissing: There is no such tokenizer to use.
             InvalidConfiguration: The configuration cannot be read.
         """
-        from ledger.references import resolve_range
         from ledger.tokens import choose_counter, configured_counter, count_patches
 
-        heads = self.store.heads()
-        chosen = resolve_range(range_, heads, self._current(heads))
+        chosen = self.resolve_range(range_)
         cache_dir, read_body = self.path / "cache", self.store.read_body
         if tokenizer:
             counter = choose_counter(tokenizer, self.directory, cache_dir, read_body)

@@ -93,6 +93,13 @@ class Repository:
         branch = None if self.git.head_is_detached else _branch(self.git.head.name)
         return Head(str(commit.id), branch, str(commit.tree_id))
 
+    def find_commit(self, revision: str) -> str | None:
+        """Return the id of the commit that a revision names (gitrevisions(7)), None where it names none."""
+        try:
+            return str(self.git.revparse_single(revision).peel(pygit2.Commit).id)
+        except (KeyError, ValueError, pygit2.GitError):
+            return None
+
     def store_empty_tree(self) -> None:
         """Write the tree without entries, the base where there is no commit: libgit2 wants to find it."""
         self.objects.add_tree(b"")

@@ -14,10 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from book import IDENTITY, Book, File, damage
 
 from ledger.api import Ledger
-from ledger.errors import UnknownReference
 from ledger.events import CommitSeen
 from ledger.operations.authorship import BadAuthor, NoMessage
 from ledger.operations.offering import offers_in
+from ledger.reference_errors import UnknownReference
 
 DIFF = b"diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n"
 SECOND = DIFF.replace(b"-a\n+b", b"-b\n+c")

@@ -18,10 +18,11 @@ import second_reader
 from archive_lab import Crash, crashes, reseal
 
 from ledger import Ledger
-from ledger.errors import NoLedger, RunName, UnknownReference
+from ledger.errors import NoLedger, RunName
 from ledger.events import RetentionApplied, RetiredRun, RunFinished
 from ledger.findings import Finding
 from ledger.operations import retention
+from ledger.reference_errors import UnknownReference
 from ledger.stamps import Stamp
 from ledger.store import writer as writer_module
 

@@ -16,9 +16,9 @@ from book import Book, File, damage
 from codex_ml.errors import TokenizerNotFound
 from codex_ml.interfaces.tokenizer import Tokenizer, fingerprint
 from ledger.api import Ledger
-from ledger.errors import UnknownReference
 from ledger.events import GateMeasured, PatchApplied
 from ledger.operations.gating import GateOptions
+from ledger.reference_errors import UnknownReference
 from ledger.tokens import ESTIMATE, PatchTokens, decode
 
 LEDGER = Path(sys.executable).with_name("ledger")

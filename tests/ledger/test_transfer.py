@@ -22,9 +22,10 @@ from stories import chronicles
 from transferlab import Clone, assert_same, give_patches, read_members, rich_run
 
 from ledger.api import Ledger
-from ledger.errors import DamagedLedger, ImportedRun, RunName, UnknownReference
+from ledger.errors import DamagedLedger, ImportedRun, RunName
 from ledger.events import BodyDropped, RunImported, event_digest
 from ledger.operations.exporting import list_unexported
+from ledger.reference_errors import UnknownReference
 from ledger.run import identify
 from ledger.stamps import Actor, Stamp
 from ledger.transfer_errors import DivergedRun, FileInTheWay, MissingBase, OpenHere

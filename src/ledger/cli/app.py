@@ -32,6 +32,7 @@ _MODULES = {
     "ledger.cli.archiving": ("archive", "gc"),
     "ledger.cli.transfer": ("export", "import"),
     "ledger.cli.reading": ("status", "log", "show", "sql", "state", "replay", "id", "path"),
+    "ledger.cli.looking": ("cat", "diff", "blame"),
     "ledger.cli.auditing": ("audit", "doctor"),
     "ledger.cli.projecting": ("project",),
     "ledger.cli.counting": ("tokens",),

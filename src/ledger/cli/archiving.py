@@ -8,7 +8,7 @@ import click
 
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.session import id_option, open_ledger, say
-from ledger.cli.times import show_time
+from ledger.moments import show_moment
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 604_800}
 _AGE = re.compile(rf"([0-9]+)([{''.join(_UNITS)}])")
@@ -57,7 +57,7 @@ def gc(keep: str, apply: bool, style: str) -> None:
     """
     ledger = open_ledger()
     found = ledger.collect(parse_age_ns(keep), apply=apply)
-    rows = [(run.run, run.last_v, show_time(run.finished_at_ns)) for run in found.runs]
+    rows = [(run.run, run.last_v, show_moment(run.finished_at_ns)) for run in found.runs]
     write_rows(("run", "events", "finished_at"), rows, style)
     what = (
         f"{count_of(len(found.runs), 'run')}, {count_of(found.events, 'event')} "

@@ -56,6 +56,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
     from ingestion.errors import IngestionError
     from ledger import errors
     from ledger.gates.reports.errors import ReportUnreadable
+    from ledger.reference_errors import NoSuchPath, UnknownReference
 
     yield from (
         (errors.DamagedLedger, DAMAGED),
@@ -79,7 +80,8 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.OnlyCandidate, PROTECTED),
         (errors.NotFinal, REJECTED),
         (errors.UnresolvedConflicts, REJECTED),
-        (errors.UnknownReference, NOT_APPLIED),
+        (UnknownReference, NOT_APPLIED),
+        (NoSuchPath, NOT_APPLIED),
         (errors.NoLedger, NOT_APPLIED),
         (errors.NothingToCommit, NOT_APPLIED),
         (errors.NothingToUndo, NOT_APPLIED),
@@ -108,6 +110,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
 def _engine_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     from patches import errors as patch_errors
     from patches import worktree_errors
+    from patches.blame import BlameFailed
     from patches.canonicalization import PlanSyntaxError
     from patches.diff import DiffFailed
     from patches.globs import BadGlob
@@ -123,6 +126,7 @@ def _engine_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (BadGlob, USAGE),
         (PlanSyntaxError, USAGE),
         (patch_errors.PatchError, NOT_APPLIED),
+        (BlameFailed, INPUT_OUTPUT),
         (DiffFailed, INPUT_OUTPUT),
         (PackFailed, INPUT_OUTPUT),
         (GitmodulesFailed, INPUT_OUTPUT),

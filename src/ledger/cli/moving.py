@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +15,13 @@ from ledger.cli.session import (
     readable,
     report_applied,
     report_planned,
+    repository_path,
     say,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ledger.api import Ledger
     from patches.backups import BackupGroup
 
 
@@ -74,19 +73,6 @@ def mv(
         allow_secrets=allow_secrets,
     )
     report_applied(applied, "mv")
-
-
-def repository_path(ledger: Ledger, argument: str) -> bytes:
-    """Return a path given in the current directory as one from the repository's top; a last slash stays."""
-    from ledger.errors import NoWorkTree
-
-    if ledger.repository.work_dir is None:
-        raise NoWorkTree(ledger.repository.git_dir)
-    top = os.path.realpath(ledger.repository.work_dir)
-    here = os.path.join(os.path.realpath(ledger.directory), argument)  # noqa: PTH118 - bytes and last slashes
-    relative = os.path.relpath(os.path.normpath(here), top)
-    slash = "/" if argument.endswith("/") else ""
-    return os.fsencode(relative + slash)
 
 
 @click.command()

@@ -103,6 +103,12 @@ def show_text(value: object) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 
 
+def for_terminal(data: bytes) -> str:
+    """Return text with every control character but line feed and tab escaped."""
+    text = data.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 def _layout(
     columns: Sequence[str], texts: Sequence[Sequence[str]], numeric: Sequence[bool], *, markdown: bool
 ) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ledger.cli.output import count_of, format_options, show_text, write_record, write_rows
+from ledger.cli.looking import at_option, path_in
+from ledger.cli.output import count_of, for_terminal, format_options, show_text, write_record, write_rows
 from ledger.cli.session import open_ledger, say, warn_of_network
-from ledger.cli.times import show_time
+from ledger.moments import show_moment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ledger.api import Ledger
     from ledger.events import AnyEvent, PatchApplied, PatchRefused
@@ -138,28 +139,47 @@ def _echo_standing(found: Status) -> None:
 
 
 @click.command()
-@click.argument("run_name", metavar="[RUN]", default="")
+@click.argument("what", metavar="[RUN] [PATH]", nargs=-1)
 @click.option("-n", "--max-count", type=click.IntRange(0), help="Show at most this many events.")
+@at_option
 @format_options
-def log(run_name: str, max_count: int | None, style: str) -> None:
-    """List a run's events, the newest first.
+def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) -> None:
+    """List a run's events, the newest first; with PATH, those that changed it.
 
-    RUN is the current run by default: the open one, or else the last one.
+    RUN is the current run by default: the open one, or else the last one. A file is followed under the
+    names that it had before; a directory stands for all below it.
     """
     ledger = open_ledger()
-    run, _ = ledger.resolve(run_name or "@")
-    events = islice(ledger.events_backward(run), max_count)
+    run, path = _run_and_path(ledger, what)
+    run, until_v = ledger.resolve(f"{run}:@" if run and event == "@" else event)
+    found: Iterator[AnyEvent]
+    if path is None:
+        found = (event for event in ledger.events_backward(run) if event.v <= until_v)
+    else:
+        found = (touched.event for touched in ledger.file_events(path, f"{run}:{until_v}"))
     rows = [
         (
             event.reference,
-            show_time(event.at_ns),
+            show_moment(event.at_ns),
             event.kind.partition("/")[0],
             event.actor.name or event.actor.kind,
             _summary(event),
         )
-        for event in events
+        for event in islice(found, max_count)
     ]
     write_rows(("event", "at", "kind", "actor", "summary"), rows, style)
+
+
+def _run_and_path(ledger: Ledger, what: Sequence[str]) -> tuple[str, bytes | None]:
+    """Tell a run's name from a path: what is both is the run, and ``./`` before it makes it the path."""
+    if len(what) > 2:
+        raise click.UsageError("at most a run and a path")
+    names = {head.run for head in ledger.runs()}
+    if what and (what[0] in names or len(what) > 1):
+        run, path = what[0], what[1:]
+    else:
+        run, path = "", what
+    return run, path_in(ledger, path[0]) if path else None
 
 
 def _summary(event: AnyEvent) -> str:
@@ -255,7 +275,7 @@ def show(event: str, style: str) -> None:
 
     ledger = open_ledger()
     found = ledger.event(event)
-    record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_time(found.at_ns)}
+    record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_moment(found.at_ns)}
     # Reports and listings are for programs: `ledger sql` and `ledger state` show what they hold.
     texts = {name: digest for name, digest in bodies_of(found).items() if name not in ("report", "listing")}
     bodies = {name: _body_or_drop(ledger, str(digest)) for name, digest in texts.items()}
@@ -272,7 +292,7 @@ def show(event: str, style: str) -> None:
         _write_files(found.files)
     for name, data in bodies.items():
         click.echo(f"\n{name}:")
-        click.echo(_for_terminal(data))
+        click.echo(for_terminal(data))
 
 
 def _body_or_drop(ledger: Ledger, digest: str) -> bytes:
@@ -301,12 +321,6 @@ def _write_files(files: Sequence[FileRecord]) -> None:
         for file in files
     ]
     write_rows(("operation", "path", "old_path", "mode", "added", "removed"), rows, "table")
-
-
-def _for_terminal(data: bytes) -> str:
-    """Return text with every control character but line feed and tab escaped."""
-    text = data.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 @click.command()
@@ -365,7 +379,7 @@ def _names_file(text: str) -> bool:
 
 
 @click.command()
-@click.option("--at", "event", default="@", help="The event; by default the latest.", show_default=True)
+@at_option
 @click.option("--candidate", is_flag=True, help="Every patch by then, accepted or not.")
 @format_options
 def state(event: str, candidate: bool, style: str) -> None:

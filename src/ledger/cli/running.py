@@ -89,7 +89,7 @@ def rebase(
 @format_options
 def list_(style: str) -> None:
     """List the runs, the newest first."""
-    from ledger.cli.times import show_time
+    from ledger.moments import show_moment
 
     columns = ("run", "state", "events", "started_at", "tree", "title")
     rows = [
@@ -97,7 +97,7 @@ def list_(style: str) -> None:
             head.run,
             "open" if head.open else "imported" if head.imported else "finished",
             head.v,
-            show_time(head.started_at_ns),
+            show_moment(head.started_at_ns),
             head.tree if style != "table" else head.tree[:12],
             head.title,
         )

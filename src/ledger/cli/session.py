@@ -64,6 +64,19 @@ def warn_of_network(kind: str) -> None:
     say(f"warning: the ledger lies on a network file system ({kind}): locks may not hold between machines")
 
 
+def repository_path(ledger: Ledger, argument: str) -> bytes:
+    """Return a path given in the current directory as one from the repository's top; a last slash stays."""
+    from ledger.errors import NoWorkTree
+
+    if ledger.repository.work_dir is None:
+        raise NoWorkTree(ledger.repository.git_dir)
+    top = os.path.realpath(ledger.repository.work_dir)
+    here = os.path.join(os.path.realpath(ledger.directory), argument)  # noqa: PTH118 - bytes and last slashes
+    relative = os.path.relpath(os.path.normpath(here), top)
+    slash = "/" if argument.endswith("/") else ""
+    return os.fsencode(relative + slash)
+
+
 def readable(argument: str) -> str:
     """Return an argument as text: bytes that are not UTF-8 are escaped, since an event holds text alone."""
     return os.fsencode(argument).decode("utf-8", "backslashreplace")

@@ -13,10 +13,11 @@ from itertools import pairwise
 
 from msgspec import Struct, UnsetType
 
-from ledger.errors import LedgerError, UnknownReference
+from ledger.errors import LedgerError
 from ledger.events import PatchApplied
 from ledger.history import History, StateAt
 from ledger.operations.patching import message_of
+from ledger.reference_errors import UnknownReference
 from ledger.store.interface import Store
 
 

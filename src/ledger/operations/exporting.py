@@ -13,10 +13,11 @@ from typing import IO, NamedTuple
 from msgspec import Struct
 
 from ledger.bundles import FORMAT, Dropped, Manifest, RunEntry, bases_of, named_bodies, write_bundle
-from ledger.errors import DamagedLedger, UnknownReference
+from ledger.errors import DamagedLedger
 from ledger.events import LEDGER_RUN, AnyEvent, BodyDropped, UnknownEvent, event_digest
 from ledger.frames import Frame
 from ledger.heads import RunHead
+from ledger.reference_errors import UnknownReference
 from ledger.store.disk import sync_data, sync_directory, write_cached
 from ledger.store.local import LocalStore
 from ledger.transfer_errors import FileInTheWay

@@ -9,7 +9,7 @@ from pathlib import PurePath
 import msgspec
 from msgspec import UnsetType
 
-from ledger.errors import DroppedBody, LedgerError, NoWorkTree, UnknownReference
+from ledger.errors import DroppedBody, LedgerError, NoWorkTree
 from ledger.events import AnyEvent, Cause, ErrorCaptured, Event, PatchApplied, PatchRefused
 from ledger.filerecords import FileRecord, parse_path
 from ledger.operations.diagnosis import diagnose
@@ -19,6 +19,7 @@ from ledger.operations.screening import screen
 from ledger.operations.settling import ask_refusal, settle_patches
 from ledger.projections.worktree import net_touches
 from ledger.provenance import Provenance
+from ledger.reference_errors import UnknownReference
 from ledger.run import RunLog
 from ledger.store.interface import Store
 from ledger.workspace import Change, Workspace
