@@ -32,7 +32,7 @@ runbook: $(VENV)/.core ## The gates' verdicts and the checklist before a run is 
 	@$(PY) tools/runbook.py $(ARGS)
 
 test: $(VENV)/.all ## Set up everything and run the whole suite (ARGS="-k name" for a part)
-	@$(PY) -m pytest -n auto $(ARGS)
+	@$(PY) -m pytest $(ARGS)
 
 lint: $(VENV)/.all ## Style, format, layers and docs
 	@$(PY) -m ruff check .
@@ -78,7 +78,7 @@ git-suite: $(VENV)/.all ## Git's own test scripts for apply, mv and am on this e
 	@$(PY) tools/mailinfo_agreement.py $(ARGS)
 
 test-newest-duckdb: $(NEWEST)/.stamp ## What reads or writes through DuckDB, on the newest one
-	@$(NEWEST)/bin/python tools/newest_duckdb.py -n auto $(ARGS)
+	@$(NEWEST)/bin/python tools/newest_duckdb.py $(ARGS)
 
 pins: $(VENV)/.core ## Resolve constraints.txt anew, for every supported Python found here
 	@$(PY) tools/pin.py

@@ -22,8 +22,6 @@ def main(arguments: list[str]) -> int:
         pytest's exit code; 0 for "none collected" while there is nothing to test.
     """
     print(f"DuckDB {version('duckdb')}", flush=True)
-    # As `python -m pytest` does: processes that a test spawns find the test's module from the root.
-    sys.path.insert(0, str(ROOT))
     code = pytest.main(["-m", "duckdb", str(ROOT / "tests/ledger"), *arguments])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and not list((ROOT / "src/ledger").glob("query/*.py")):
         print("nothing to run yet: src/ledger/query holds no code")

@@ -208,6 +208,7 @@ def holder(trees: tuple[Book, list[Path]]) -> Iterator[Callable[[str], int]]:
         process = spawn.Process(target=hold, args=(trees[0].root / ".git/ledger/locks" / name, sender))
         process.start()
         started.append(process)
+        sender.close()  # so that a process which never came up is an end of file here
         assert receiver.recv()
         assert process.pid is not None
         return process.pid

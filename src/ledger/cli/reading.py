@@ -174,8 +174,7 @@ def _run_and_path(ledger: Ledger, what: Sequence[str]) -> tuple[str, bytes | Non
     """Tell a run's name from a path: what is both is the run, and ``./`` before it makes it the path."""
     if len(what) > 2:
         raise click.UsageError("at most a run and a path")
-    names = {head.run for head in ledger.runs()}
-    if what and (what[0] in names or len(what) > 1):
+    if what and (what[0] in ledger.store.heads() or len(what) > 1):
         run, path = what[0], what[1:]
     else:
         run, path = "", what

@@ -18,6 +18,7 @@ from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
 from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
 from ledger.operations.authorship import Mail, NoMessage
+from ledger.reference_errors import NoSuchPath
 from ledger.transfer_errors import BundleTooLarge, MissingBase
 from patches import diff, packs, submodules, worktree_errors
 from patches.dialects.omissions import LeftOut
@@ -67,6 +68,7 @@ OF_ITS_FACTS = {
         PhaseForbids("port", "P1", []),
         PhaseForbids("port", "P3", (), "P1"),
     ],
+    NoSuchPath: [NoSuchPath("port:3", b"app.py", [b"src/app.py"], directory=False)],
     BundleTooLarge: [BundleTooLarge(Path("runs.zip"), 1 << 40, 1 << 30)],
     MissingBase: [MissingBase("port", None, "4b" * 20), MissingBase("port", "ab" * 20, "4b" * 20)],
     LeftOut: [LeftOut(b"new/a.txt", "only one side has it", "make it with `diff -ruN`")],
