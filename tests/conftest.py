@@ -48,6 +48,7 @@ LEAKING = (
     "PG",
     "PYTHON",
     "COV_",
+    "COVERAGE_FILE",
     "MAKE",
     "MFLAGS",
     "PYTEST_ADDOPTS",

@@ -220,7 +220,7 @@ MEASURED = (
     (r"\b\d+ (tests|statements)\b", r"N \1"),
     (r"\bcombined \d+(\.\d+)?", "combined N"),
     (r"\bwalk:\d+", "walk:V"),
-    (r"T\d\d:\d\d:\d\d\.\d+Z", "T00:00:00Z"),
+    (r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME"),
     (r"(?m)^walk [0-9a-f]{32}$", "walk ID"),
     (r"\b\d+ points?\b", "N points"),
     (r"(?m)^(git +core +yes +).*", r"\1"),
