@@ -105,9 +105,9 @@ def blame(
             made[event.v], phases[event.v] = event, history.phase
     versions = list(_versions(history, path, oid, made))[::-1]
     if state.files[path].mode == MODE_GITLINK:
-        contents = [oid.hex().encode() for _, oid in versions]
+        contents = (oid.hex().encode() for _, oid in versions)
     else:
-        contents = [read_blob(oid) for _, oid in versions]
+        contents = (read_blob(oid) for _, oid in versions)
     return [
         BlamedLine(number, versions[index][0], phases[versions[index][0].v], text)
         for number, (index, text) in enumerate(attribute_lines(contents), 1)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self
 
 from ledger.errors import InvalidActor
 from ledger.events import AnyEvent
-from ledger.filehistory import BlamedLine, Touched, blame, entry_of, trace
 from ledger.heads import RunHead
 from ledger.history import History
 from ledger.reference_errors import UnknownReference
@@ -22,13 +21,12 @@ from ledger.stamps import Actor, Stamp
 from ledger.status import Status, compare_policy, policy_in_force, read_status
 from ledger.store.local import LocalStore
 from ledger.workspace import Workspace
-from patches.diff import diff_trees
-from patches.model import MODE_GITLINK
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from codex_ml.tracking.mlflow_utils import MlflowConfig
+    from ledger.filehistory import BlamedLine, Touched
     from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
@@ -198,8 +196,8 @@ class LedgerReader:
 
     def _references(self) -> References:
         heads = self.store.heads()
-        find, now_ns = self.repository.find_commit, self._stamp.clock()
-        return References(heads, self._current(heads), self.events, find, now_ns)
+        find, clock = self.repository.find_commit, self._stamp.clock
+        return References(heads, self._current(heads), self.events, find, clock)
 
     def _current(self, heads: Mapping[str, RunHead]) -> str | None:
         """Return what short references mean: the open run, else the last one of this work tree."""
@@ -299,6 +297,9 @@ class LedgerReader:
             NoSuchPath: There is no such file.
             MissingObject: The repository does not have its content any more.
         """
+        from ledger.filehistory import entry_of
+        from patches.model import MODE_GITLINK
+
         entry = entry_of(self.state(reference), path)
         if entry.mode == MODE_GITLINK:
             return entry.oid.hex().encode() + b"\n"
@@ -324,6 +325,8 @@ class LedgerReader:
             UnknownReference: One of them names no event.
             DiffFailed: The git program is not there, or the repository has not both trees any more.
         """
+        from patches.diff import diff_trees
+
         first, second = (bytes.fromhex(self.tree(reference)) for reference in (old, new))
         return diff_trees(self.repository.git.path, first, second, paths)
 
@@ -334,6 +337,8 @@ class LedgerReader:
             UnknownReference: The reference names no event.
             NoSuchPath: No event changed such a file or anything below such a directory, and there is none.
         """
+        from ledger.filehistory import entry_of, trace
+
         run, v = self.resolve(reference)
         found = False
         for touched in trace((event for event in self.events_backward(run) if event.v <= v), path):
@@ -352,6 +357,8 @@ class LedgerReader:
             NoSuchPath: There is no such file.
             MissingObject: The repository has not every version of it any more.
         """
+        from ledger.filehistory import blame
+
         run, v = self.resolve(reference)
         state = self.state(f"{run}:{v}")
         events = (event for event in self.events(run) if event.v <= v)

@@ -36,8 +36,8 @@ from ledger.reference_errors import AmbiguousReference, UnknownReference
 _SEPARATOR = ".."  # in no run name: one dot of it stands between letters or digits
 _FORM = re.compile(
     rf"(?:(?!patch:-?[0-9]+$)(?P<run>{RUN_NAME.pattern}):)?"
-    r"(?:(?P<version>[0-9]+)|@(?:-(?P<back>[0-9]+))?|@\{(?P<moment>[^}]*)\}|(?P<green>green)"
-    r"|phase:(?P<phase>P[1-6])|patch:(?P<patch>-?[0-9]+))"
+    r"(?:(?P<version>[0-9]{1,18})|@(?:-(?P<back>[0-9]{1,18}))?|@\{(?P<moment>[^}]*)\}|(?P<green>green)"
+    r"|phase:(?P<phase>P[1-6])|patch:(?P<patch>-?[0-9]{1,18}))"
 )
 _FORMS = (
     "write `<run>:<version>`, a version, `@-3`, `green`, `phase:P3`, `patch:-1`, `@{2 hours ago}` or a commit"
@@ -65,7 +65,7 @@ class References:
         current: str | None,
         events: Callable[[str], Iterator[AnyEvent]],
         find_commit: Callable[[str], str | None],
-        now_ns: int,
+        clock: Callable[[], int],
     ) -> None:
         """Take what references are looked up in.
 
@@ -74,11 +74,11 @@ class References:
             current: The run that short forms mean, None where there is none.
             events: Gives a run's events in order; asked only for what versions alone do not answer.
             find_commit: Gives the full id of the commit that a text names in Git, None where it names none.
-            now_ns: What ``@{2 hours ago}`` counts from.
+            clock: Gives the present in nanoseconds since 1970, which ``@{2 hours ago}`` counts from.
         """
         self._heads, self._current = heads, current
         self._events, self._find_commit = events, find_commit
-        self._now_ns = now_ns
+        self._clock = clock
 
     def resolve(self, reference: str) -> tuple[str, int]:
         """Return the run and version that a reference names.
@@ -166,7 +166,7 @@ class References:
         raise UnknownReference(name, f"not a reference; {_FORMS}")
 
     def _at_moment(self, reference: str, run: str, moment: str) -> int:
-        at_ns = parse_moment(moment, self._now_ns)
+        at_ns = parse_moment(moment, self._clock())
         if at_ns is None:
             raise UnknownReference(
                 reference, "not a time; write `@{2026-11-20 14:00}`, `@{2026-11-20}` or `@{2 hours ago}`"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from tempfile import TemporaryDirectory
 
 import pygit2
@@ -21,13 +21,14 @@ class BlameFailed(RuntimeError):
     """The ``git`` program could not attribute the lines of a file."""
 
 
-def attribute_lines(versions: Sequence[bytes]) -> list[tuple[int, bytes]]:
+def attribute_lines(versions: Iterable[bytes]) -> list[tuple[int, bytes]]:
     """Return each line of the last version, without its line feed, after the index of the version it is from.
 
-    The versions become commits of a repository in a temporary directory, which is removed.
+    The versions become commits of a repository in a temporary directory. It is removed; a
+    kill leaves it.
 
     Args:
-        versions: The whole content of a file from its first version to its last; at least one.
+        versions: The whole content of a file from its first version to its last; at least one. Read once.
 
     Raises:
         BlameFailed: git is not there, or broke down.

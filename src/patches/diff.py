@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -79,7 +80,13 @@ def show_difference(
         new.hex(),
         "--",
     ]
-    _run([*command, *paths], repo_path, environment, old, new, stdout=None)
+    try:
+        _run([*command, *paths], repo_path, environment, old, new, stdout=None)
+    except DiffFailed as error:
+        # Who reads has seen enough: a pager that was left, or `head`.
+        cause = error.__cause__
+        if not isinstance(cause, subprocess.CalledProcessError) or cause.returncode != -signal.SIGPIPE:
+            raise
 
 
 def _run(

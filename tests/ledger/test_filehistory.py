@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -219,7 +220,32 @@ def test_the_command_line_takes_paths_of_the_directory(book: Book, ledger: Ledge
     assert ask(book, "log", "told", "base", "--json").stdout == b"[]\n"
     cut = ask(book, "log", "--at", "told:1", "--format", "csv").stdout.splitlines()
     assert len(cut) == 2
+    ledger.finish(abandon=True)
+    ledger.run("second", name="second")
+    ledger.close()
+    assert ask(book, "log", "told", "base", "--at", "1", "--json").stdout == b"[]\n"
+    apart = ask(book, "log", "told", "--at", "second:1")
+    assert apart.returncode == 3
+    assert b"begins in run told and ends in second" in apart.stderr
     missing = ask(book, "cat", "nowhere")
     assert missing.returncode == 3
-    assert b"hint: `ledger state --candidate --at told:" in missing.stderr
+    assert b"hint: `ledger state --candidate --at second:" in missing.stderr
     assert ask(book, "log", "a", "b", "c").returncode == 2
+
+
+def test_who_stops_reading_has_seen_enough(book: Book, ledger: Ledger) -> None:
+    """As with `git diff`: a pager that was left is no failure."""
+    files = {b"many/%05d" % n: File(b"x\n") for n in range(3000)}
+    tree = book.write_tree(
+        {b"base": File(book.path(b"base").read_bytes()), b"sub/other": File(b"other\n"), **files}
+    )
+    ledger.apply(book.diff(book.line("rev-parse", "HEAD^{tree}"), tree))
+    ledger.close()
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [LEDGER, "-C", book.root, "diff", "--name-status"]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")

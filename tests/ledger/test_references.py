@@ -179,9 +179,37 @@ def test_ends_of_ranges_are_references_too(ledger: Ledger, told: list[str]) -> N
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x y", "@-", "told:", ":3", "told:@{}", "patch:", "phase:P7", "-1", "é"]
+    "text",
+    [
+        "",
+        "x y",
+        "@-",
+        "told:",
+        ":3",
+        "told:@{}",
+        "patch:",
+        "phase:P7",
+        "-1",
+        "é",
+        "9" * 5000,
+        "@-" + "9" * 5000,
+        "patch:" + "9" * 5000,
+    ],
 )
 def test_what_is_no_reference_says_what_is(ledger: Ledger, told: list[str], text: str) -> None:
     assert told
     with pytest.raises(UnknownReference, match=r"not a reference; write|not a time|no such commit"):
         ledger.resolve(text)
+
+
+def test_only_a_time_looks_at_the_clock(book: Book) -> None:
+    """A reference is no event: it takes nothing from the clock that stamps them."""
+    asked: list[int] = []
+    with Ledger.open(book.root, stamp=Stamp(clock=lambda: asked.append(1) or NOON_NS)) as ledger:
+        ledger.run("told", name="told")
+        asked.clear()
+        for name in ("@", "told:1", "green", "HEAD"):
+            ledger.resolve(name)
+        assert not asked
+        ledger.resolve("@{now}")
+        assert asked == [1]

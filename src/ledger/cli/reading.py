@@ -151,7 +151,7 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     """
     ledger = open_ledger()
     run, path = _run_and_path(ledger, what)
-    run, until_v = ledger.resolve(f"{run}:@" if run and event == "@" else event)
+    run, until_v = _until(ledger, run, event)
     found: Iterator[AnyEvent]
     if path is None:
         found = (event for event in ledger.events_backward(run) if event.v <= until_v)
@@ -168,6 +168,13 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
         for event in islice(found, max_count)
     ]
     write_rows(("event", "at", "kind", "actor", "summary"), rows, style)
+
+
+def _until(ledger: Ledger, run: str, event: str) -> tuple[str, int]:
+    """Return the run and version to end at; where a run is named, the event is of that run."""
+    if not run:
+        return ledger.resolve(event)
+    return run, ledger.resolve_range(f"{run}:..{event}").until_v
 
 
 def _run_and_path(ledger: Ledger, what: Sequence[str]) -> tuple[str, bytes | None]:
