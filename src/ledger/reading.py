@@ -1,120 +1,33 @@
-"""Reading a ledger: what happened, what state it left, and what can be proved of it.
+"""Reading a ledger: its past, and how the open run, the work tree and the configuration stand to it.
 
 Nothing here needs a lock, heals anything, or makes a ledger where there is none.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from ledger.errors import InvalidActor
-from ledger.events import AnyEvent
-from ledger.heads import RunHead
 from ledger.history import History
-from ledger.reference_errors import UnknownReference
-from ledger.references import EventRange, References
-from ledger.repository import Repository
-from ledger.stamps import Actor, Stamp
+from ledger.past import Past
 from ledger.status import Status, compare_policy, policy_in_force, read_status
-from ledger.store.local import LocalStore
-from ledger.workspace import Workspace
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from codex_ml.tracking.mlflow_utils import MlflowConfig
-    from ledger.filehistory import BlamedLine, Touched
     from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
     from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.planning import Offer, Planned
     from ledger.operations.tracking import Tracked
-    from ledger.replay import Step
-    from ledger.state import State
     from ledger.tokens import PatchTokens
     from patches.backups import BackupGroup
     from patches.model import FileChange
-    from patches.tree import Tree
 
 
-class LedgerReader:
-    """The ledger of one repository, seen from one of its work trees.
-
-    Close it, or use it as a context manager.
-    """
-
-    def __init__(self, repository: Repository, stamp: Stamp, directory: Path = Path()) -> None:
-        self.repository = repository
-        self.directory = directory
-        self._stamp = stamp
-        self._store: LocalStore | None = None
-        self._session: tuple[int, int, DuckDBPyConnection] | None = None
-
-    @classmethod
-    def open(cls, start: str | Path = ".", *, actor: Actor | None = None, stamp: Stamp | None = None) -> Self:
-        """Open the ledger of the repository that contains ``start``; none is made before it is written to.
-
-        Args:
-            start: A directory in the repository.
-            actor: Who acts; by default what ``LEDGER_ACTOR`` claims (``kind:name:session``).
-            stamp: Source of ids and times, for repeatable tests.
-
-        Raises:
-            NotARepository: There is no repository.
-            UnsupportedRepository: It cannot be written safely.
-            InvalidActor: ``LEDGER_ACTOR`` is malformed.
-        """
-        if stamp is None:
-            stamp = Stamp(actor=actor or parse_actor(os.environ.get("LEDGER_ACTOR", "")))
-        return cls(Repository.open(Path(start)), stamp, Path(start))
-
-    @property
-    def sync_failed(self) -> bool:
-        """Whether events were left out of what was read, since the disk did not confirm them."""
-        return self._store is not None and self._store.sync_failed
-
-    def close(self) -> None:
-        """Release what is open. Everything written is on the disk already."""
-        if self._store is not None:
-            self._store.close()
-
-    def __enter__(self) -> Self:
-        """Return the ledger itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Close it."""
-        self.close()
-
-    @property
-    def path(self) -> Path:
-        """The ledger's directory, whether or not it exists yet."""
-        return self.repository.ledger_dir
-
-    @property
-    def store(self) -> LocalStore:
-        """The store, for reading.
-
-        Raises:
-            NoLedger: Nothing was ever recorded here.
-            NewerFormat: A later version wrote it.
-        """
-        if self._store is None:
-            self._store = LocalStore.open(self.path, self._stamp)
-        return self._store
-
-    def history(self, reference: str = "@") -> History:
-        """Return a run's history up to an event: its live states, and what is accepted.
-
-        Raises:
-            UnknownReference: It names no event.
-        """
-        run, v = self.resolve(reference)
-        return History.of(self.events(run), v)
+class LedgerReader(Past):
+    """The ledger of one repository, seen from one of its work trees: all of `Past`, and the present."""
 
     def find_backups(self, paths: Sequence[bytes] = ()) -> tuple[str, tuple[BackupGroup, ...]]:
         """Return the candidate's tree (HEAD's without a run), and its groups of suffixed backups."""
@@ -166,80 +79,9 @@ class LedgerReader:
         """
         return compare_policy(self.repository, self._reading_workspace())
 
-    def runs(self) -> list[RunHead]:
-        """Return the head of every run, the newest first."""
-        heads = (head for head in self.store.heads().values() if head.base_tree)
-        return sorted(heads, key=lambda head: -head.position)
-
     def status(self) -> Status:
         """Return where the open run stands and what in the work tree it does not know."""
         return read_status(self.repository, self._reading_workspace())
-
-    def _reading_workspace(self) -> Workspace | None:
-        """Return the workspace to look at, None where nothing was recorded yet."""
-        if not self.path.joinpath("FORMAT").exists():
-            return None
-        return Workspace(self.repository, self.store, self._stamp)
-
-    def resolve(self, reference: str = "@") -> tuple[str, int]:
-        """Return the run and version that a reference names.
-
-        Raises:
-            UnknownReference: It names no event.
-            AmbiguousReference: It names several.
-        """
-        return self._references().resolve(reference)
-
-    def resolve_range(self, text: str = "") -> EventRange:
-        """Return the events that a range names. See `References.resolve_range`."""
-        return self._references().resolve_range(text)
-
-    def _references(self) -> References:
-        heads = self.store.heads()
-        find, clock = self.repository.find_commit, self._stamp.clock
-        return References(heads, self._current(heads), self.events, find, clock)
-
-    def _current(self, heads: Mapping[str, RunHead]) -> str | None:
-        """Return what short references mean: the open run, else the last one of this work tree."""
-        name = self.repository.work_tree_name
-        mine = [
-            head for head in heads.values() if head.base_tree and head.work_tree == name and not head.imported
-        ]
-        best = max(mine, key=lambda head: (head.open, head.position), default=None)
-        return None if best is None else best.run
-
-    def events(self, run: str | None = None) -> Iterator[AnyEvent]:
-        """Yield the events of one run (the current one by default), in order."""
-        wanted = run or self._current(self.store.heads())
-        for frame in self.store.frames():
-            event = frame.event
-            if event.run == wanted:
-                yield event
-
-    def events_backward(self, run: str | None = None) -> Iterator[AnyEvent]:
-        """Yield the events of one run (the current one by default), the newest first.
-
-        Reads the log from its end: the newest events of a run cost the same however long the log is.
-        """
-        wanted = run or self._current(self.store.heads())
-        for frame in self.store.backward(wanted):
-            event = frame.event
-            if event.run == wanted:
-                yield event
-                if event.v == 1:
-                    return
-
-    def event(self, reference: str) -> AnyEvent:
-        """Return one event.
-
-        Raises:
-            UnknownReference: It names none.
-        """
-        run, v = self.resolve(reference)
-        for event in self.events_backward(run):
-            if event.v == v:
-                return event
-        raise UnknownReference(reference, "the log does not hold it any more")
 
     def plan_errors(self, paths: Sequence[Path], *, strict: bool = False) -> ImportedErrors:
         """Return what `Ledger.import_errors` would take of old files. Nothing is written."""
@@ -250,119 +92,6 @@ class LedgerReader:
             errorimport.refuse_rest(files)
         events = (frame.event for frame in self.store.frames()) if self.path.exists() else ()
         return errorimport.Imported(files, errorimport.show_plan(errorimport.plan_import(files, events)))
-
-    def body(self, digest: str) -> bytes:
-        """Return a body: patch bytes, a note, an error's text, a base listing.
-
-        Raises:
-            DroppedBody: Somebody dropped it.
-            DamagedLedger: It is missing, or damaged.
-        """
-        return self.store.read_body(digest)
-
-    def state(self, reference: str = "@") -> State:
-        """Return the candidate at an event by the fold, checked against the recorded tree (P3).
-
-        Raises:
-            UnknownReference: It names no event.
-            ReplayMismatch: The files do not hash to the recorded tree.
-        """
-        from ledger.errors import ReplayMismatch
-        from ledger.state import fold_state, tree_oid
-
-        run, v = self.resolve(reference)
-        state = fold_state(self.events(run), self.store.read_body, v)
-        if state is None:
-            raise UnknownReference(reference, f"run {run} has no tree")
-        if (got := tree_oid(state.files).hex()) != state.recorded_tree:
-            raise ReplayMismatch(f"{run}:{v}", state.recorded_tree, got)
-        return state
-
-    def accepted_state(self, reference: str = "@") -> State:
-        """Return the accepted state as of an event: the gate-filtered one, checked as `state` is.
-
-        Raises:
-            UnknownReference: It names no event.
-            ReplayMismatch: The files do not hash to the recorded tree.
-        """
-        accepted = self.history(reference).accepted
-        run, _ = self.resolve(reference)
-        return self.state(f"{run}:{accepted.v}")
-
-    def cat(self, path: bytes, reference: str = "@") -> bytes:
-        """Return a file's bytes in Git, as the candidate at an event has it; of a submodule its commit's id.
-
-        Raises:
-            UnknownReference: The reference names no event.
-            NoSuchPath: There is no such file.
-            MissingObject: The repository does not have its content any more.
-        """
-        from ledger.filehistory import entry_of
-        from patches.model import MODE_GITLINK
-
-        entry = entry_of(self.state(reference), path)
-        if entry.mode == MODE_GITLINK:
-            return entry.oid.hex().encode() + b"\n"
-        return self.repository.objects.read_blob(entry.oid)
-
-    def tree(self, reference: str = "@") -> str:
-        """Return the tree of the candidate at an event.
-
-        Raises:
-            UnknownReference: It names no event.
-        """
-        return self.history(reference).candidate.tree
-
-    def diff(self, old: str = "green", new: str = "@", paths: Sequence[bytes] = ()) -> bytes:
-        """Return the patch that brings the candidate of one event to that of another.
-
-        Args:
-            old: An event; by default that of the accepted state.
-            new: An event, of any run.
-            paths: Files, and directories for all below them; by default everything.
-
-        Raises:
-            UnknownReference: One of them names no event.
-            DiffFailed: The git program is not there, or the repository has not both trees any more.
-        """
-        from patches.diff import diff_trees
-
-        first, second = (bytes.fromhex(self.tree(reference)) for reference in (old, new))
-        return diff_trees(self.repository.git.path, first, second, paths)
-
-    def file_events(self, path: bytes, reference: str = "@") -> Iterator[Touched]:
-        """Yield the events of a run up to one that changed a file, the newest first. See `filehistory.trace`.
-
-        Raises:
-            UnknownReference: The reference names no event.
-            NoSuchPath: No event changed such a file or anything below such a directory, and there is none.
-        """
-        from ledger.filehistory import entry_of, trace
-
-        run, v = self.resolve(reference)
-        found = False
-        for touched in trace((event for event in self.events_backward(run) if event.v <= v), path):
-            found = True
-            yield touched
-        if not found:
-            state = self.state(f"{run}:{v}")
-            if not any(name.startswith(path + b"/") for name in state.files):
-                entry_of(state, path)
-
-    def blame(self, path: bytes, reference: str = "@") -> list[BlamedLine]:
-        """Return each line of a file with the event that it comes from. See `filehistory.blame`.
-
-        Raises:
-            UnknownReference: The reference names no event.
-            NoSuchPath: There is no such file.
-            MissingObject: The repository has not every version of it any more.
-        """
-        from ledger.filehistory import blame
-
-        run, v = self.resolve(reference)
-        state = self.state(f"{run}:{v}")
-        events = (event for event in self.events(run) if event.v <= v)
-        return blame(events, state, path, self.repository.objects.read_blob)
 
     def tokens(self, range_: str = "", tokenizer: str = "") -> list[PatchTokens]:
         """Return how many tokens the patches of a range have. See `ledger.tokens`.
@@ -385,49 +114,6 @@ class LedgerReader:
         else:
             counter = configured_counter(self.repository, cache_dir, read_body)
         return count_patches(History.of(self.events(chosen.run), chosen.until_v), chosen, counter)
-
-    def replay(self, until: str = "@", *, into: Path | None = None) -> Iterator[Step]:
-        """Replay a run from its base through the stored patch bytes, each tree checked (P4).
-
-        Args:
-            until: The event to stop after.
-            into: A directory that must not exist or be empty; it gets the files once the last
-                tree was checked.
-
-        Raises:
-            ReplayMismatch: A patch gives another tree than recorded. ``into`` was not written.
-            DirectoryInUse: ``into`` is not empty. Nothing was written.
-        """
-        from ledger.replay import replay, write_tree_into
-        from patches.objects import Objects
-
-        run, v = self.resolve(until)
-        objects = Objects(self.repository.git)
-        last: Tree | None = None
-        for step, tree in replay(self.events(run), self.store, objects, v):
-            last = tree
-            yield step
-        if into is not None and last is not None:
-            write_tree_into(last, objects, into)
-
-    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> DuckDBPyConnection:
-        """Run SQL over the views and return DuckDB's result (``fetchall()``, ``df()``, …).
-
-        The result sees every event that was confirmed when this was called.
-
-        Raises:
-            duckdb.Error: DuckDB's own error: a mistake in the SQL, or an attempt to leave the ledger.
-            RuntimeError: This process was forked from one that had asked SQL through this ledger.
-        """
-        from ledger.query.session import open_session
-
-        process, position = os.getpid(), self.store.position()
-        if self._session is not None and self._session[0] != process:
-            # DuckDB's threads stay behind in the parent, and whoever waits for them waits for ever.
-            raise RuntimeError("DuckDB does not survive a fork: ask SQL in a process that was spawned")
-        if self._session is None or self._session[1] != position:
-            self._session = (process, position, open_session(self.store))
-        return self._session[2].execute(query, parameters)
 
     def questions_text(self, *, only_open: bool = False) -> str:
         """Return the text of the questions file; with ``only_open``, of those without an answer."""
@@ -478,17 +164,3 @@ class LedgerReader:
         found, unreadable = find_checkpoints(self.repository)
         witnesses = Witnesses([trust(each, keys) for each in kept], found, unreadable, keys)
         return verify(self.store, self.repository, witnesses)
-
-
-def parse_actor(text: str) -> Actor:
-    """Return the actor that ``kind[:name[:session]]`` claims; an empty text claims nothing.
-
-    Raises:
-        InvalidActor: There are more than three parts, or no kind, or characters that no name has.
-    """
-    parts = text.split(":")
-    if not text:
-        return Actor()
-    if len(parts) > len(Actor.__struct_fields__) or not parts[0] or not text.isprintable():
-        raise InvalidActor(text)
-    return Actor(*parts)

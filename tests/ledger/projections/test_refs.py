@@ -10,7 +10,7 @@ import pytest
 
 from ledger import Actor, Ledger
 from ledger.errors import InvalidActor
-from ledger.reading import parse_actor
+from ledger.past import parse_actor
 
 PATCH = b"--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+b\n"
 BACK = b"--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-b\n+c\n"
