@@ -134,23 +134,22 @@ class Past:
         best = max(mine, key=lambda head: (head.open, head.position), default=None)
         return None if best is None else best.run
 
-    def events(self, run: str | None = None) -> Iterator[AnyEvent]:
-        """Yield the events of one run (the current one by default), in order."""
+    def events(self, run: str | None = None, until_v: int | None = None) -> Iterator[AnyEvent]:
+        """Yield the events of one run (the current one by default), in order, up to a version."""
         wanted = run or self._current(self.store.heads())
-        for frame in self.store.frames():
-            event = frame.event
-            if event.run == wanted:
-                yield event
+        if wanted is not None:
+            for frame in self.store.of_run(wanted, until_v=until_v):
+                yield frame.event
 
-    def events_backward(self, run: str | None = None) -> Iterator[AnyEvent]:
-        """Yield the events of one run (the current one by default), the newest first.
+    def events_backward(self, run: str | None = None, until_v: int | None = None) -> Iterator[AnyEvent]:
+        """Yield the events of one run (the current one by default), the newest first, from a version on.
 
         Reads the log from its end: the newest events of a run cost the same however long the log is.
         """
         wanted = run or self._current(self.store.heads())
-        for frame in self.store.backward(wanted):
+        for frame in self.store.backward(wanted, until_v):
             event = frame.event
-            if event.run == wanted:
+            if event.run == wanted and (until_v is None or event.v <= until_v):
                 yield event
                 if event.v == 1:
                     return
@@ -162,9 +161,8 @@ class Past:
             UnknownReference: It names none.
         """
         run, v = self.resolve(reference)
-        for event in self.events_backward(run):
-            if event.v == v:
-                return event
+        for frame in self.store.of_run(run, v - 1, v):
+            return frame.event
         raise UnknownReference(reference, "the log does not hold it any more")
 
     def body(self, digest: str) -> bytes:
@@ -183,7 +181,7 @@ class Past:
             UnknownReference: It names no event.
         """
         run, v = self.resolve(reference)
-        return History.of(self.events(run), v)
+        return History.of(self.events(run, v), v)
 
     def state(self, reference: str = "@") -> State:
         """Return the candidate at an event by the fold, checked against the recorded tree (P3).
@@ -196,7 +194,7 @@ class Past:
         from ledger.state import fold_state, tree_oid
 
         run, v = self.resolve(reference)
-        state = fold_state(self.events(run), self.store.read_body, v)
+        state = fold_state(self.events(run, v), self.store.read_body, v)
         if state is None:
             raise UnknownReference(reference, f"run {run} has no tree")
         if (got := tree_oid(state.files).hex()) != state.recorded_tree:
@@ -266,7 +264,7 @@ class Past:
 
         run, v = self.resolve(reference)
         found = False
-        for touched in trace((event for event in self.events_backward(run) if event.v <= v), path):
+        for touched in trace(self.events_backward(run, v), path):
             found = True
             yield touched
         if not found:
@@ -286,8 +284,7 @@ class Past:
 
         run, v = self.resolve(reference)
         state = self.state(f"{run}:{v}")
-        events = (event for event in self.events(run) if event.v <= v)
-        return blame(events, state, path, self.repository.objects.read_blob)
+        return blame(self.events(run, v), state, path, self.repository.objects.read_blob)
 
     def replay(self, until: str = "@", *, into: Path | None = None) -> Iterator[Step]:
         """Replay a run from its base through the stored patch bytes, each tree checked (P4).
@@ -307,7 +304,7 @@ class Past:
         run, v = self.resolve(until)
         objects = Objects(self.repository.git)
         last: Tree | None = None
-        for step, tree in replay(self.events(run), self.store, objects, v):
+        for step, tree in replay(self.events(run, v), self.store, objects, v):
             last = tree
             yield step
         if into is not None and last is not None:

@@ -108,23 +108,13 @@ class Workspace:
 
     def run_events(self, run: str, after_v: int = 0) -> Iterator[AnyEvent]:
         """Yield a run's events past version ``after_v``, in order."""
-        for frame in self.store.frames():
-            event = frame.event
-            if event.run == run and event.v > after_v:
-                yield event
+        return (frame.event for frame in self.store.of_run(run, after_v))
 
     def history(self, log: RunLog) -> History:
         """Return the history of a run, with what is not in the log yet."""
         if not log.written:
             return History.of(_known(log.unwritten))
-        backward: list[AnyEvent] = []
-        for frame in self.store.backward(log.head.run):
-            event = frame.event
-            if event.run == log.head.run:
-                backward.append(event)
-                if event.v == 1:
-                    break
-        return History.of(reversed(backward))
+        return History.of(self.run_events(log.head.run))
 
     def pending(self) -> bool:
         """Return whether an event may not have reached the work tree. Reads only."""

@@ -154,7 +154,7 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     run, until_v = _until(ledger, run, event)
     found: Iterator[AnyEvent]
     if path is None:
-        found = (event for event in ledger.events_backward(run) if event.v <= until_v)
+        found = ledger.events_backward(run, until_v)
     else:
         found = (touched.event for touched in ledger.file_events(path, f"{run}:{until_v}"))
     rows = [

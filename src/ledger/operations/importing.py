@@ -140,7 +140,7 @@ def _missing(workspace: Workspace, run: _Incoming) -> int:
 
 def _digests(workspace: Workspace, head: RunHead) -> list[str]:
     """Return the digest of each event of a run that is here."""
-    return [event_digest(frame.e) for frame in workspace.store.frames() if frame.event.run == head.run]
+    return [event_digest(frame.e) for frame in workspace.store.of_run(head.run)]
 
 
 def _take(workspace: Workspace, bundle: Bundle, run: _Incoming, proof: Proof) -> Imported:

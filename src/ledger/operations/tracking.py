@@ -18,7 +18,7 @@ from codex_ml.tracking.mirror import Mirror, Sent, Source
 from codex_ml.tracking.mlflow_utils import MlflowConfig
 from codex_ml.tracking.stores import find_experiment
 from ledger.configurations import configuration_of
-from ledger.events import AnyEvent, PolicySet
+from ledger.events import PolicySet
 from ledger.projections.mlflow import (
     CURSOR_TAG,
     LEFT_OUT_TAG,
@@ -115,15 +115,12 @@ def _watched(config: MlflowConfig, experiment: str) -> Generator[None]:
 
 
 def _stories(store: LocalStore, runs: Sequence[str]) -> list[Story]:
-    """Return the events of some runs, read in one go."""
+    """Return the events of some runs, each up to where it is now."""
     heads = store.heads()
-    events: dict[str, list[AnyEvent]] = {run: [] for run in runs}
-    for frame in store.frames():
-        event = frame.event
-        # The heads were read first: what was appended since waits for the next time.
-        if event.run in events and event.v <= heads[event.run].v:
-            events[event.run].append(event)
-    return [Story(events[run], heads[run].digest) for run in runs]
+    return [
+        Story([frame.event for frame in store.of_run(run, until_v=heads[run].v)], heads[run].digest)
+        for run in runs
+    ]
 
 
 class _Projection(NamedTuple):

@@ -62,6 +62,17 @@ class Store(Protocol):
         """Yield every confirmed frame in order, as `groups` does."""
         ...
 
+    def of_run(self, run: str, after_v: int = 0, until_v: int | None = None) -> Iterator[Frame]:
+        """Yield the confirmed frames of a run past version ``after_v`` up to ``until_v``, in order.
+
+        Costs what the run has there, not what the log has. Each frame's hash and the run's own chain are
+        checked, not the chain of the log.
+
+        Raises:
+            DamagedLedger: A frame of the run is not what was written, or missing; those before were yielded.
+        """
+        ...
+
     def find(self, id_: str) -> AnyEvent | None:
         """Return the confirmed event of an id, None where no event has it."""
         ...

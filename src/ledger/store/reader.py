@@ -10,19 +10,32 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 
 import msgspec
 
 from ledger.errors import DamagedLedger
 from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
-from ledger.frames import Cursor, Frame
+from ledger.frames import BadFrame, Cursor, Frame, parse_frame
 from ledger.heads import RunHead, Step, advance, from_elsewhere, retired_heads
+from ledger.store.catalogue import Catalogue
 from ledger.store.chain import ChainPass, Chunks, chunks_of_file, chunks_of_sealed
 from ledger.store.disk import sync_directory, sync_file
 from ledger.store.journal import Heads, Journal
 from ledger.store.marks import DurableMark
 from ledger.store.segments import Break, Located, Place, Segments
+
+
+class _Naming(msgspec.Struct):
+    """The place of an event in its run."""
+
+    run: str
+    v: int
+    prev: str
+
+
+_naming = msgspec.json.Decoder(_Naming)
 
 
 class LogReader:
@@ -34,6 +47,7 @@ class LogReader:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.segments = Segments(root / "log")
+        self._catalogue = Catalogue(root / "cache" / "catalogue", self.segments)
         self._journal = Journal(root / "cache" / "heads")
         self._durable = DurableMark(root / "durable")
         self._unsynced_path = root / f"unsynced.{self._journal.boot}"
@@ -117,15 +131,68 @@ class LogReader:
         self.heads()
         return self._heads.position
 
-    def backward(self, run: str | None = None) -> Iterator[Frame]:
+    def backward(self, run: str | None = None, until_v: int | None = None) -> Iterator[Frame]:
         """Yield confirmed frames from the newest to the oldest; each hash is checked, the chain is not.
 
         Args:
             run: Frames of other runs may be left out.
+            until_v: With ``run``: frames of later versions may be left out.
         """
         last = self.position()
-        for frame in self.segments.backward(run):
+        frames = self.segments.backward() if run is None else self._run_backward(run, last, until_v)
+        for frame in frames:
             if frame.s <= last:
+                yield frame
+
+    def _run_backward(self, run: str, last: int, until_v: int | None) -> Iterator[Frame]:
+        following = last + 1
+        for first in reversed(self.segments.firsts()):
+            for line in self._catalogue.lines_backward(first, run, last, until_v):
+                with suppress(BadFrame):
+                    frame = parse_frame(line)
+                    if frame.s < following:
+                        yield frame
+            following = min(first, following)
+
+    def of_run(self, run: str, after_v: int = 0, until_v: int | None = None) -> Iterator[Frame]:
+        """See `Store.of_run`."""
+        head = self.heads().get(run)
+        if head is None or head.retired:
+            return
+        end = head.v if until_v is None else min(until_v, head.v)
+        v, before = after_v, ""
+        for frame in self._catalogued(run, after_v, end):
+            name = _naming.decode(frame.e)
+            if name.run != run or not after_v < name.v <= end:
+                continue
+            if name.v != v + 1 or (before and name.prev != before):
+                break
+            v, before = name.v, event_digest(frame.e)
+            yield frame
+        if v < end or (v == head.v and before and before != head.digest):
+            # The catalogue misses some, or a frame is not what it was: the log itself says which.
+            yield from self._scanned(run, v, end)
+
+    def _catalogued(self, run: str, after_v: int, until_v: int) -> Iterator[Frame]:
+        """Yield the intact confirmed frames that the catalogue leads to; some may be of other runs."""
+        last = self.position()
+        firsts = self.segments.firsts()
+        for first, following in zip_longest(firsts, firsts[1:], fillvalue=last + 1):
+            for line in self._catalogue.lines(first, run, last, after_v, until_v):
+                with suppress(BadFrame):
+                    frame = parse_frame(line)
+                    if frame.s < min(following, last + 1):
+                        yield frame
+
+    def _scanned(self, run: str, after_v: int, until_v: int) -> Iterator[Frame]:
+        """Yield the frames of a run from a pass over the whole log.
+
+        Raises:
+            DamagedLedger: It is not what was written.
+        """
+        for frame in self.frames():
+            name = _naming.decode(frame.e)
+            if name.run == run and after_v < name.v <= until_v:
                 yield frame
 
     def find(self, id_: str) -> AnyEvent | None:

@@ -258,15 +258,11 @@ class Segments:
             lines = (row.line for row in self.sealed.backward(first))
             yield from (parse_frame(line) for line in lines if line is not None and text in line)
 
-    def backward(self, run: str | None = None) -> Iterator[Frame]:
-        """Yield intact frames from the end of the log to its start, the chain unchecked.
-
-        Args:
-            run: Frames of other runs may be left out.
-        """
+    def backward(self) -> Iterator[Frame]:
+        """Yield intact frames from the end of the log to its start, the chain unchecked."""
         following = 0
         for first in reversed(self.firsts()):
-            for line in self._lines_backward(first, run):
+            for line in self._lines_backward(first):
                 try:
                     frame = parse_frame(line)
                 except BadFrame:
@@ -324,17 +320,11 @@ class Segments:
         if last is not None:
             yield Link(last.position, last.hash, self.sealed.seal(first).follows)
 
-    def _lines_backward(self, first: int, run: str | None) -> Iterator[bytes]:
+    def _lines_backward(self, first: int) -> Iterator[bytes]:
         try:
-            lines = self.path(first).read_bytes().split(b"\n")
+            yield from reversed(self.path(first).read_bytes().split(b"\n"))
         except FileNotFoundError:
-            for row in self.sealed.backward(first, run):
-                if row.line is not None:
-                    yield row.line
-            return
-        # Another writer's JSON may have white space, but a run's name stands in it as it is.
-        named = b'"%b"' % (run or "").encode()
-        yield from (line for line in reversed(lines) if run is None or named in line)
+            yield from (row.line for row in self.sealed.backward(first) if row.line is not None)
 
 
 def line_before(fd: int, offset: int) -> bytes:
