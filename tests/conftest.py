@@ -36,7 +36,7 @@ IDENTITY = {
 # ── the seal ─────────────────────────────────────────────────────────────────────────────────────
 
 # A command that runs in somebody's build says there what a run meets, and a make below another one numbers what
-# it says: no test is to find that it does.
+# it says; a gate says where caches and data go: no test is to find that it runs in any of them.
 LEAKING = (
     "CI",
     "GITHUB_",
@@ -48,7 +48,13 @@ LEAKING = (
     "PG",
     "PYTHON",
     "COV_",
-    "COVERAGE_FILE",
+    "COVERAGE_",
+    "HYPOTHESIS_",
+    "MYPY_",
+    "NOX_",
+    "NUMBA_",
+    "RUFF_",
+    "TOX_",
     "MAKE",
     "MFLAGS",
     "PYTEST_ADDOPTS",
@@ -56,7 +62,7 @@ LEAKING = (
     "VISUAL",
     "PAGER",
 )
-KEPT = ("COV_CORE_", "COVERAGE_", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED")
+KEPT = ("COV_CORE_", "COVERAGE_PROCESS_", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED")
 
 
 def sealed_environment(home: Path) -> dict[str, str]:
