@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -25,6 +25,7 @@ import msgspec
 from ledger.errors import DroppedBody
 from ledger.frames import Cursor, Frame
 from ledger.measurements import Report
+from ledger.query.bulk import Source, load_segments
 from ledger.query.rows import Rows, rows_of
 from ledger.query.tables import PATH_COLUMNS, TABLES, Table
 from ledger.store.local import LocalStore
@@ -38,6 +39,9 @@ LAYOUT = 3
 
 TAIL_ROWS = 20_000
 """A tail with more rows than this becomes a file."""
+
+BULK_FRAMES = 3_000
+"""More frames than this that no file has are loaded in bulk."""
 
 MERGE_RATIO = 4
 """A file is merged with the one before when that has less than this many times its rows."""
@@ -97,17 +101,14 @@ class Cache:
         """
         shards = self._attached(connection, self._shards())
         start = shards[-1].place if shards else None
-        frames: list[Frame] = []
-        end = start
-        for group, place in self._store.groups(start):
-            frames += group
-            end = place
+        few = self._few(start)
+        if few is None:
+            parts = self._attach_many(connection, shards, start)
+            if parts is not None:
+                return parts
+        frames, end = few or self._all(start)
         rows = rows_of(frames)
-        self._add_listings(connection, rows, len(shards))
-        for run, v, digest in rows.reports:
-            # What a dropped report listed is gone with it.
-            with suppress(DroppedBody):
-                rows.add_report(run, v, msgspec.json.decode(self._store.read_body(digest), type=Report))
+        self._add_bodies(connection, rows, _parts(len(shards)))
         if len(rows) > TAIL_ROWS and end is not None:
             shard = self._publish(connection, rows, shards, end)
             if shard is not None:
@@ -115,6 +116,57 @@ class Cache:
         connection.execute("create schema tail")
         load(connection, "tail", rows, _parts(len(shards)))
         return [*_parts(len(shards)), "tail"]
+
+    def _few(self, start: Place | None) -> tuple[list[Frame], Place | None] | None:
+        """Return the frames past a place and the place behind them; None where they are many."""
+        frames: list[Frame] = []
+        end = start
+        for group, place in self._store.groups(start):
+            frames += group
+            end = place
+            if len(frames) > BULK_FRAMES:
+                return None
+        return frames, end
+
+    def _all(self, start: Place | None) -> tuple[list[Frame], Place | None]:
+        """Return the frames past a place, however many, and the place behind them."""
+        frames: list[Frame] = []
+        end = start
+        for group, place in self._store.groups(start):
+            frames += group
+            end = place
+        return frames, end
+
+    def _attach_many(
+        self, connection: DuckDBPyConnection, shards: list[Shard], start: Place | None
+    ) -> list[str] | None:
+        """Attach the frames past a place in bulk, as a file if one can be written; None where that fails."""
+        end, count = self._store.check_from(start)
+        begin = self._store.beginning() if start is None else start
+        source = Source(*self._store.files(begin, end), begin.cursor.position, end.cursor.position, count)
+        shard = self._publish_many(connection, source, shards, end)
+        if shard is not None:
+            return self._reattach(connection, [*shards, shard])
+        connection.execute("create schema tail")
+        if self._load_many(connection, "tail", source, _parts(len(shards))) is None:
+            connection.execute("drop schema tail cascade")
+            return None
+        return [*_parts(len(shards)), "tail"]
+
+    def _load_many(
+        self, connection: DuckDBPyConnection, target: str, source: Source, parts: Sequence[str]
+    ) -> int | None:
+        """Load frames in bulk, and what their bodies hold, and return the number of rows."""
+        loaded = load_segments(connection, target, source, parts)
+        if loaded is None:
+            return None
+        rows = Rows()
+        rows.base_trees, rows.reports = loaded.listings, loaded.reports
+        for policy in loaded.policies:
+            rows.add_policy(policy)
+        self._add_bodies(connection, rows, parts)
+        load(connection, target, rows, [*parts, target], create=False)
+        return loaded.rows + len(rows)
 
     def _shards(self) -> list[Shard]:
         """Return files that follow one another from position 1, the widest at each step."""
@@ -150,21 +202,50 @@ class Cache:
             attached.append(shard)
         return attached
 
-    def _add_listings(self, connection: DuckDBPyConnection, rows: Rows, shards: int) -> None:
+    def _add_bodies(self, connection: DuckDBPyConnection, rows: Rows, parts: Sequence[str]) -> None:
+        """Add what the bodies hold that frames name: listings that no part has yet, and reports."""
         for tree, listing in rows.base_trees.items():
             known = any(
                 connection.execute(
                     f"select 1 from {part}.base_file where tree = unhex(?) limit 1", [tree]
                 ).fetchone()
-                for part in _parts(shards)
+                for part in parts
             )
             if not known:
                 rows.add_listing(tree, self._store.read_body(listing))
+        for run, v, digest in rows.reports:
+            # What a dropped report listed is gone with it.
+            with suppress(DroppedBody):
+                rows.add_report(run, v, msgspec.json.decode(self._store.read_body(digest), type=Report))
 
     def _publish(
         self, connection: DuckDBPyConnection, rows: Rows, shards: Sequence[Shard], place: Place
     ) -> Shard | None:
         """Write the tail as a file; None where the directory cannot be written, which is no fault."""
+
+        def fill(parts: Sequence[str]) -> int:
+            load(connection, "fresh", rows, parts)
+            return len(rows)
+
+        return self._publish_filled(connection, fill, shards, place)
+
+    def _publish_many(
+        self, connection: DuckDBPyConnection, source: Source, shards: Sequence[Shard], place: Place
+    ) -> Shard | None:
+        """Write frames as a file in bulk; None where they are not understood, or as `_publish`."""
+
+        def fill(parts: Sequence[str]) -> int | None:
+            return self._load_many(connection, "fresh", source, parts)
+
+        return self._publish_filled(connection, fill, shards, place)
+
+    def _publish_filled(
+        self,
+        connection: DuckDBPyConnection,
+        fill: Callable[[Sequence[str]], int | None],
+        shards: Sequence[Shard],
+        place: Place,
+    ) -> Shard | None:
         from duckdb import IOException
 
         temporary = self._temporary()
@@ -172,10 +253,13 @@ class Cache:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             connection.execute(f"attach {_quoted(temporary)} as fresh")
-            load(connection, "fresh", rows, _parts(len(shards)))
-            lineage = _lineage(connection, follows)
+            count = fill(_parts(len(shards)))
+            lineage = "" if count is None else _lineage(connection, follows)
             connection.execute("detach fresh")
-            shard = Shard.named(self._root, first, len(rows), place, follows, lineage)
+            if count is None:
+                temporary.unlink()
+                return None
+            shard = Shard.named(self._root, first, count, place, follows, lineage)
             temporary.rename(shard.path)
         except (OSError, IOException):
             return None
@@ -239,8 +323,10 @@ def remove_files(store: LocalStore) -> None:
 _ORDER = {"base_file": "order by tree, path_id"}
 
 
-def load(connection: DuckDBPyConnection, target: str, rows: Rows, parts: Sequence[str]) -> None:
-    """Create the tables in ``target`` and fill them; path ids continue those of ``parts``."""
+def load(
+    connection: DuckDBPyConnection, target: str, rows: Rows, parts: Sequence[str], *, create: bool = True
+) -> None:
+    """Fill the tables in ``target``, which are made here or there already; path ids go on from ``parts``."""
     known = " union all ".join(f"select path_id, raw from {part}.path" for part in parts)
     known = known or "select 0::integer as path_id, null::blob as raw where false"
     shape = '[{"local":"INTEGER","path":"VARCHAR","raw":"VARCHAR"}]'
@@ -260,15 +346,17 @@ def load(connection: DuckDBPyConnection, target: str, rows: Rows, parts: Sequenc
         """,
         [rows.path_document()],
     )
+    head = "create table {} as" if create else "insert into {}"
     connection.execute(
-        f"create table {target}.path as select path_id, path, raw from local_path where fresh order by 1"
+        f"{head.format(target + '.path')} select path_id, path, raw from local_path where fresh order by 1"
     )
     for table in TABLES:
-        _load_table(connection, target, table, rows)
+        if create or rows.tables[table.name]:
+            _load_table(connection, head.format(f"{target}.{table.name}"), table, rows)
     connection.execute("drop table local_path")
 
 
-def _load_table(connection: DuckDBPyConnection, target: str, table: Table, rows: Rows) -> None:
+def _load_table(connection: DuckDBPyConnection, head: str, table: Table, rows: Rows) -> None:
     shape = ",".join(f'"{name}":"{kind}"' for name, (kind, _) in table.columns.items())
     values: list[str] = []
     joins = ""
@@ -280,7 +368,7 @@ def _load_table(connection: DuckDBPyConnection, target: str, table: Table, rows:
             values.append(f"{expression.replace(name, f'r.{name}')} as {name}")
     order = _ORDER.get(table.name, "order by run, v")
     connection.execute(
-        f"create table {target}.{table.name} as select {', '.join(values)} "
+        f"{head} select {', '.join(values)} "
         f"from (select unnest(from_json(?::json, '[{{{shape}}}]')) as r){joins} {order}",
         [rows.document(table)],
     )

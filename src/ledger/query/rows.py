@@ -21,6 +21,7 @@ from ledger.events import (
     PolicySet,
     RunStarted,
     TreeEvent,
+    parse_event,
     parse_fields,
     tree_after,
 )
@@ -70,6 +71,12 @@ class Rows:
                 self._add_measured(event)
             case _:
                 pass
+
+    def add_policy(self, stored: bytes) -> None:
+        """Add the rules of a stored ``policy.set``."""
+        event = parse_event(stored)
+        assert isinstance(event, PolicySet)
+        self._add_policy(event)
 
     def add_report(self, run: str, v: int, report: Report) -> None:
         """Add what a report of a measurement lists."""

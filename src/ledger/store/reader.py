@@ -58,12 +58,12 @@ class LogReader:
 
     def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
         """See `Store.groups`."""
-        for group, place in self._confirmed_groups(after or self._beginning()):
+        for group, place in self._confirmed_groups(after or self.beginning()):
             yield [located.frame for located in group], place
 
     def frames(self) -> Iterator[Frame]:
         """See `Store.frames`."""
-        for group, _ in self._confirmed_groups(self._beginning()):
+        for group, _ in self._confirmed_groups(self.beginning()):
             for located in group:
                 yield located.frame
 
@@ -77,7 +77,7 @@ class LogReader:
         Raises:
             DamagedLedger: The chain breaks off at bytes that were acknowledged.
         """
-        for group, place in self._confirmed_groups(self._beginning()):
+        for group, place in self._confirmed_groups(self.beginning()):
             for located in group:
                 yield place.segment, located
 
@@ -101,6 +101,35 @@ class LogReader:
         if chain.cursor.position < durable.position or chain.hashes.get(durable.position) != durable.hash:
             return None
         return chain if self._confirm(chain.cursor.position) else None
+
+    def check_from(self, start: Place | None) -> tuple[Place, int]:
+        """Check every confirmed frame past a place, and return the place behind the last and their number.
+
+        Raises:
+            DamagedLedger: One is not what was written.
+        """
+        if start is None:
+            self.heads()
+            place = self._heads.place
+            chain = self.check_chains([place.cursor.position])
+            if chain is not None and chain.hashes.get(place.cursor.position) == place.cursor.hash:
+                return place, place.cursor.position
+        end, count = start or self.beginning(), 0
+        for group, place in self._confirmed_groups(end):
+            end, count = place, count + len(group)
+        return end, count
+
+    def files(self, start: Place, end: Place) -> tuple[list[Path], list[Path]]:
+        """Return the files that hold the frames between two places: of the log, and sealed ones, checked.
+
+        Raises:
+            DamagedLedger: A sealed one is not what was sealed.
+        """
+        firsts = [first for first in self.segments.firsts() if start.segment <= first <= end.segment]
+        logged = [first for first in firsts if self.segments.path(first).exists()]
+        sealed = self.segments.sealed
+        checked = [sealed.check(sealed.seal(first)) for first in firsts if first not in logged]
+        return [self.segments.path(first) for first in logged], checked
 
     def _chunks(self, first: int) -> Chunks:
         try:
@@ -208,7 +237,8 @@ class LogReader:
         firsts = self.segments.firsts()
         return firsts[0] if firsts else 1
 
-    def _beginning(self) -> Place:
+    def beginning(self) -> Place:
+        """Return the place before the first frame that there is."""
         return Place(self._first(), 0, Cursor())
 
     def _load(self) -> None:
@@ -217,16 +247,16 @@ class LogReader:
             return
         self._adopt()
         if self._heads.position and not self._confirm(self._heads.position):
-            self._heads = Heads(self._beginning())
+            self._heads = Heads(self.beginning())
 
     def _adopt(self) -> None:
         """Take over the cached heads, or begin at the log's beginning where they do not fit the log."""
-        self._heads, self._loaded = Heads(self._beginning()), True
+        self._heads, self._loaded = Heads(self.beginning()), True
         self._journal.close()
         self._journal.read(self._heads)
         if not self.holds(self._heads.place):
             self._journal.close()
-            self._heads = Heads(self._beginning())
+            self._heads = Heads(self.beginning())
 
     def _confirmed_groups(self, start: Place) -> Iterator[tuple[list[Located], Place]]:
         durable = self._durable.read()

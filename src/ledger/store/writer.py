@@ -93,7 +93,7 @@ class LogWriter(LogReader):
         # Segments before the last one were synced when it was begun, whatever the mark still says.
         begun = max(self.segments.logged(), default=1) - 1
         confirmed = max(self._durable.read().position, begun)
-        place = self._beginning()
+        place = self.beginning()
         try:
             if confirmed:
                 groups = self.segments.groups(place)
@@ -144,7 +144,7 @@ class LogWriter(LogReader):
         place = self._heads.place
         if place != before and not self._ends_group(place) and not self.holds(place):
             self._journal.close()
-            self._heads = Heads(self._beginning())
+            self._heads = Heads(self.beginning())
 
     def _ends_group(self, place: Place) -> bool:
         """Return whether the segment that is open here has the frame before a place; `holds` asks the log."""
