@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Iterable, Iterator
 from hashlib import sha1
+from itertools import islice
 from pathlib import Path
 
 from sample_events import STAMP
@@ -297,5 +298,5 @@ def fill_runs(root: Path, events: int, runs: int) -> LocalStore:
         for begun in range(0, each, GROUP):
             for course in courses:
                 size = min(GROUP, each - begun)
-                store.append([event for event, _ in zip(course, range(size), strict=False)])
+                store.append(list(islice(course, size)))
     return store

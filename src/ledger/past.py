@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from ledger.filehistory import BlamedLine, Touched
+    from ledger.query.session import Session
     from ledger.replay import Step
     from ledger.state import State
     from patches.tree import Tree
@@ -41,7 +42,7 @@ class Past:
         self.directory = directory
         self._stamp = stamp
         self._store: LocalStore | None = None
-        self._session: tuple[int, int, DuckDBPyConnection] | None = None
+        self._session: tuple[int, Session] | None = None
 
     @classmethod
     def open(cls, start: str | Path = ".", *, actor: Actor | None = None, stamp: Stamp | None = None) -> Self:
@@ -319,15 +320,17 @@ class Past:
             duckdb.Error: DuckDB's own error: a mistake in the SQL, or an attempt to leave the ledger.
             RuntimeError: This process was forked from one that had asked SQL through this ledger.
         """
-        from ledger.query.session import open_session
+        from ledger.query.session import Session
 
-        process, position = os.getpid(), self.store.position()
-        if self._session is not None and self._session[0] != process:
+        process = os.getpid()
+        if self._session is None:
+            self._session = process, Session(self.store)
+        elif self._session[0] != process:
             # DuckDB's threads stay behind in the parent, and whoever waits for them waits for ever.
             raise RuntimeError("DuckDB does not survive a fork: ask SQL in a process that was spawned")
-        if self._session is None or self._session[1] != position:
-            self._session = (process, position, open_session(self.store))
-        return self._session[2].execute(query, parameters)
+        else:
+            self._session[1].catch_up()
+        return self._session[1].connection.execute(query, parameters)
 
 
 def parse_actor(text: str) -> Actor:

@@ -87,18 +87,52 @@ class Shard(NamedTuple):
 
 
 class Cache:
-    """The cache files of one local store."""
+    """The cache files of one local store, and the tail of the log in the memory of one connection."""
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store
         self._root = store.root / "cache" / "columns"
+        self._parts: list[str] = []
+        self._end: Place | None = None
+        self._tail_rows = 0
 
     def attach(self, connection: DuckDBPyConnection) -> list[str]:
         """Attach all rows of the log to a connection and return the names of the parts.
 
-        Each part is an attached database or the schema ``tail`` of the memory; together they hold
-        every confirmed frame once.
+        Each part is an attached database or the schema ``tail`` of the memory, which is the last; together
+        they hold every confirmed frame once.
         """
+        self._parts = self._attach(connection)
+        if "tail" not in self._parts:
+            connection.execute("create schema tail")
+            load(connection, "tail", Rows(), self._parts)
+            self._parts.append("tail")
+        return self._parts
+
+    def catch_up(self, connection: DuckDBPyConnection) -> bool:
+        """Add what was confirmed since `attach` to the connection's tail; return False if it is too much.
+
+        Then, or where the connection does not take it, the whole is to be attached anew, to another one.
+        """
+        from duckdb import Error
+
+        few = self._few(self._end)
+        if few is None:
+            return False
+        frames, end = few
+        rows = rows_of(frames)
+        self._add_bodies(connection, rows, self._parts)
+        if self._tail_rows + len(rows) > TAIL_ROWS:
+            return False
+        try:
+            load(connection, "tail", rows, self._parts, create=False)
+        except Error:
+            # The connection is whose who asks: a transaction of theirs may have failed, or a table be gone.
+            return False
+        self._end, self._tail_rows = end, self._tail_rows + len(rows)
+        return True
+
+    def _attach(self, connection: DuckDBPyConnection) -> list[str]:
         shards = self._attached(connection, self._shards())
         start = shards[-1].place if shards else None
         few = self._few(start)
@@ -109,12 +143,14 @@ class Cache:
         frames, end = few or self._all(start)
         rows = rows_of(frames)
         self._add_bodies(connection, rows, _parts(len(shards)))
+        self._end = end
         if len(rows) > TAIL_ROWS and end is not None:
             shard = self._publish(connection, rows, shards, end)
             if shard is not None:
                 return self._reattach(connection, [*shards, shard])
         connection.execute("create schema tail")
         load(connection, "tail", rows, _parts(len(shards)))
+        self._tail_rows = len(rows)
         return [*_parts(len(shards)), "tail"]
 
     def _few(self, start: Place | None) -> tuple[list[Frame], Place | None] | None:
@@ -144,13 +180,16 @@ class Cache:
         end, count = self._store.check_from(start)
         begin = self._store.beginning() if start is None else start
         source = Source(*self._store.files(begin, end), begin.cursor.position, end.cursor.position, count)
+        self._end = end
         shard = self._publish_many(connection, source, shards, end)
         if shard is not None:
             return self._reattach(connection, [*shards, shard])
         connection.execute("create schema tail")
-        if self._load_many(connection, "tail", source, _parts(len(shards))) is None:
+        number = self._load_many(connection, "tail", source, _parts(len(shards)))
+        if number is None:
             connection.execute("drop schema tail cascade")
             return None
+        self._tail_rows = number
         return [*_parts(len(shards)), "tail"]
 
     def _load_many(

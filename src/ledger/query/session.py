@@ -28,17 +28,45 @@ VIEWS = (
 )
 
 
+class Session:
+    """A connection, and how far it has seen a store's log."""
+
+    def __init__(self, store: LocalStore) -> None:
+        """Open it; raises as `open_session`."""
+        self._store = store
+        self._cache = Cache(store)
+        self.connection = _connect(self._cache)
+        self._position = store.position()
+
+    def catch_up(self) -> None:
+        """Let the connection see every event that is confirmed now: the same one, unless too many came.
+
+        Raises:
+            DamagedLedger: The log or a base listing is damaged.
+        """
+        position = self._store.position()
+        if position != self._position:
+            if not self._cache.catch_up(self.connection):
+                self._cache = Cache(self._store)
+                self.connection = _connect(self._cache)
+            self._position = position
+
+
 def open_session(store: LocalStore) -> DuckDBPyConnection:
     """Return a DuckDB connection that sees every confirmed event.
 
     Raises:
         DamagedLedger: The log or a base listing is damaged.
     """
+    return _connect(Cache(store))
+
+
+def _connect(cache: Cache) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
-    _create_views(connection, Cache(store).attach(connection))
+    _create_views(connection, cache.attach(connection))
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
     connection.execute("set enable_external_access = false")

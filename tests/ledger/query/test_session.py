@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from chronicle import Chronicle
+
 from ledger.events import PatchRefused, RunStarted
-from ledger.query.session import open_session
+from ledger.query import cache as cache_module
+from ledger.query.session import Session, open_session
+from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 
 pytestmark = pytest.mark.duckdb
@@ -109,3 +115,40 @@ def test_refused_patches_are_counted(filled: LocalStore) -> None:
     assert row == (0, 1, True)
     outcome = open_session(filled).execute("select event, outcome, error, files from patches").fetchall()
     assert outcome == [("port:2", "refused", "HunkMismatch", 0)]
+
+
+def test_a_session_catches_up_with_what_is_appended(
+    root: Path, stamp: Stamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Event after event, and many at once, it sees what a session sees that is opened now."""
+    story = Chronicle(stamp, {"a": "0", "d/b": "0"})
+    store = LocalStore.open(root, stamp, create=True)
+    story.write_to(store, "first")
+    session = Session(store)
+    opened = session.connection
+    for number, tail_rows in enumerate((20_000, 20_000, 30, 20_000)):
+        monkeypatch.setattr(cache_module, "TAIL_ROWS", tail_rows)
+        story.patch({**story.files, f"new{number}": "1"})
+        story.write_to(store, f"run{number}")
+        session.catch_up()
+        assert (session.connection is opened) == (tail_rows == 20_000)
+        opened = session.connection
+        now = open_session(LocalStore.open(root, stamp))
+        for question in (
+            "from events order by all",
+            "from patch_files order by all",
+            f"from state_at('run{number}', 9)",
+        ):
+            assert session.connection.execute(question).fetchall() == now.execute(question).fetchall()
+
+
+def test_whoever_breaks_a_session_gets_a_new_one(root: Path, stamp: Stamp) -> None:
+    """What is asked may drop a table, or leave a transaction that failed."""
+    story = Chronicle(stamp, {"a": "0"})
+    store = LocalStore.open(root, stamp, create=True)
+    story.write_to(store, "first")
+    session = Session(store)
+    session.connection.execute("drop table tail.event cascade")
+    story.write_to(store, "second")
+    session.catch_up()
+    assert session.connection.execute("select count(*) from events").fetchall() == [(2,)]
