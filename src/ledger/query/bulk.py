@@ -7,7 +7,7 @@ by one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -20,6 +20,9 @@ from patches.errors import show_path
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+BATCH_FILES = 4
+"""Segments that are read at a time: a quarter of a gigabyte of the log takes a whole one of memory."""
 
 _LONGEST_LINE_BYTES = 128 << 20
 Shape: TypeAlias = "str | Mapping[str, Shape] | Sequence[Shape]"
@@ -91,8 +94,41 @@ def load_segments(
         parts: What path ids continue.
 
     Returns:
-        None where bulk loading does not understand the frames: then there are no tables.
+        None where bulk loading does not understand the frames; what ``target`` has then is not whole.
     """
+    loaded = Loaded(0, [], {}, [])
+    relations = _relations()
+    found, head = 0, "create table {} as"
+    for batch in _batches(source):
+        number = _stage(connection, relations, batch)
+        if number is None:
+            return None
+        found += number
+        known = parts if head.startswith("create") else [*parts, target]
+        _number_paths(connection, relations["staged_path"], head.format(f"{target}.path"), known)
+        for table in TABLES:
+            _fill(connection, head.format(f"{target}.{table.name}"), table, relations.get(table.name))
+        _note_rest(connection, loaded)
+        head = "insert into {}"
+        for name in (*_STAGES, "change", "path"):
+            connection.execute(f"drop table staged_{name}")
+    if found != source.number:
+        return None
+    counts = " union all ".join(f"select count(*) as rows from {target}.{table.name}" for table in TABLES)
+    ((rows,),) = connection.execute(f"select sum(rows)::bigint from ({counts})").fetchall()
+    return loaded._replace(rows=rows)
+
+
+def _batches(source: Source) -> Iterator[Source]:
+    """Yield some files at a time: what is staged is in memory."""
+    for at in range(0, len(source.sealed), BATCH_FILES):
+        yield source._replace(segments=(), sealed=source.sealed[at : at + BATCH_FILES])
+    for at in range(0, len(source.segments), BATCH_FILES):
+        yield source._replace(segments=source.segments[at : at + BATCH_FILES], sealed=())
+
+
+def _stage(connection: DuckDBPyConnection, relations: Mapping[str, str], source: Source) -> int | None:
+    """Read frames into temporary tables and return their number; None where they are not understood."""
     from duckdb import Error
 
     try:
@@ -100,21 +136,12 @@ def load_segments(
             connection.execute(
                 f"create or replace temp table staged_{name} as {_frames(source, shapes, kept)}"
             )
-        if not _understood(connection, source):
-            return None
+        for name in ("octal", "staged_change"):
+            connection.execute(relations[name])
+        return _understood(connection, source)
     except Error:
         # A line that is too long, or none of ours: whoever makes the rows one by one says what it is.
         return None
-    relations = _relations()
-    for name in ("octal", "staged_change"):
-        connection.execute(relations[name])
-    _number_paths(connection, target, relations["staged_path"], parts)
-    for table in TABLES:
-        _fill(connection, target, table, relations.get(table.name))
-    loaded = _loaded(connection, target)
-    for name in (*_STAGES, "change", "path"):
-        connection.execute(f"drop table staged_{name}")
-    return loaded
 
 
 def _frames(source: Source, shapes: Mapping[str, Shape], kept: str) -> str:
@@ -151,25 +178,28 @@ def _listed(paths: Sequence[Path]) -> str:
     return "[" + ", ".join("'" + str(path).replace("'", "''") + "'" for path in paths) + "]"
 
 
-def _understood(connection: DuckDBPyConnection, source: Source) -> bool:
-    """Return whether every frame was read, and is an event as we write it."""
-    found = connection.execute("select count(distinct s), count(*) from staged_event").fetchone()
-    if found != (source.number, source.number):
-        return False
+def _understood(connection: DuckDBPyConnection, source: Source) -> int | None:
+    """Return the number of frames, None where one of them is no event as we write it."""
+    ((number, different, rest),) = connection.execute(
+        "select count(*), count(distinct s), (select count(*) from staged_rest) from staged_event"
+    ).fetchall()
     kinds = connection.execute("select distinct kind from staged_event").fetchall()
-    if not all(kind in KINDS for (kind,) in kinds):
-        return False
+    if not number == different == rest or not all(kind in KINDS for (kind,) in kinds):
+        return None
     # A path that is no UTF-8 reads like the string of its JSON: none may be that string.
-    return (
-        not connection.execute(
-            "select 1 from staged_event, unnest(files) as f(file) "
-            "where starts_with(file.path, '{\"b64\":') or starts_with(file.old_path, '{\"b64\":') limit 1"
-        ).fetchall()
-        or not connection.execute(
+    encoded = connection.execute(
+        "select 1 from staged_change "
+        "where starts_with(text, '{\"b64\":') or starts_with(old_text, '{\"b64\":') limit 1"
+    ).fetchall()
+    if (
+        encoded
+        and connection.execute(
             f"select 1 from ({_frames(source, {'s': 'BIGINT', 'e': 'JSON'}, 'e::varchar as text')}) "
             'where contains(text, \'path":"{\\"b64\\"\') limit 1'
         ).fetchall()
-    )
+    ):
+        return None
+    return number
 
 
 def _relations() -> dict[str, str]:
@@ -179,8 +209,8 @@ def _relations() -> dict[str, str]:
     return {name.strip(): sql.strip().removesuffix(";") for name, sql in named}
 
 
-def _number_paths(connection: DuckDBPyConnection, target: str, relation: str, parts: Sequence[str]) -> None:
-    """Give every path an id, those that are new the next ones, and write these to ``target``."""
+def _number_paths(connection: DuckDBPyConnection, relation: str, head: str, parts: Sequence[str]) -> None:
+    """Give every path an id, those that are new the next ones, and write these where ``head`` says."""
     known = " union all ".join(f"select path_id, raw from {part}.path" for part in parts)
     known = known or "select 0::integer as path_id, null::blob as raw where false"
     connection.execute(relation.replace("known_path", f"({known})"))
@@ -189,7 +219,7 @@ def _number_paths(connection: DuckDBPyConnection, target: str, relation: str, pa
     raws = [raw for (raw,) in odd]
     connection.execute(
         f"""
-        create table {target}.path as
+        {head}
         with shown as (select unnest(?::blob[]) as raw, unnest(?::varchar[]) as path)
         select path_id, coalesce(any_value(shown.path), any_value(text)) as path, raw
         from staged_path left join shown using (raw)
@@ -201,8 +231,8 @@ def _number_paths(connection: DuckDBPyConnection, target: str, relation: str, pa
     )
 
 
-def _fill(connection: DuckDBPyConnection, target: str, table: Table, relation: str | None) -> None:
-    """Create a table with the rows of its relation; one that has none gets its rows from bodies."""
+def _fill(connection: DuckDBPyConnection, head: str, table: Table, relation: str | None) -> None:
+    """Write the rows of a table's relation where ``head`` says; without one they come from bodies."""
     values = [
         f"{'r.' + name if name in PATH_COLUMNS else expression.replace(name, 'r.' + name)} as {name}"
         for name, (_, expression) in table.columns.items()
@@ -211,23 +241,19 @@ def _fill(connection: DuckDBPyConnection, target: str, table: Table, relation: s
         columns = [f"null::{kind} as {name}" for name, (kind, _) in table.columns.items()]
         relation = f"select {', '.join(columns)} where false"
     order = "" if relation.endswith("where false") else "order by run, v"
-    connection.execute(
-        f"create table {target}.{table.name} as select {', '.join(values)} from ({relation}) as r {order}"
-    )
+    connection.execute(f"{head} select {', '.join(values)} from ({relation}) as r {order}")
 
 
-def _loaded(connection: DuckDBPyConnection, target: str) -> Loaded:
-    counts = [
-        connection.execute(f"select count(*) from {target}.{table.name}").fetchall()[0][0] for table in TABLES
-    ]
-    policies = connection.execute(
-        "select policy from staged_rest where policy is not null order by s"
-    ).fetchall()
+def _note_rest(connection: DuckDBPyConnection, loaded: Loaded) -> None:
+    """Take note of what is left to add of the frames that are staged."""
+    policies = connection.execute("select policy from staged_rest where policy is not null order by s")
+    loaded.policies.extend(policy.encode() for (policy,) in policies.fetchall())
     listings = connection.execute(
         "select base_tree, listing from staged_event where kind = 'run.started/1' order by s"
-    ).fetchall()
+    )
+    loaded.listings.update(listings.fetchall())
     reports = connection.execute(
         "select run, v, report from staged_event "
         "where kind = 'gate.measured/1' and report is not null order by s"
-    ).fetchall()
-    return Loaded(sum(counts), [policy.encode() for (policy,) in policies], dict(listings), reports)
+    )
+    loaded.reports.extend(reports.fetchall())

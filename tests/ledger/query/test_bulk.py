@@ -23,6 +23,7 @@ from ledger.events import CheckFound
 from ledger.filerecords import EncodedPath, FileRecord
 from ledger.measurements import Finding, Report, TestResult
 from ledger.policies import Policy
+from ledger.query import bulk as bulk_module
 from ledger.query import cache as cache_module
 from ledger.query.bulk import Source, load_segments
 from ledger.query.cache import Cache
@@ -101,6 +102,7 @@ def assert_same(root: Path, stamp: Stamp) -> None:
             path.unlink()
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(cache_module, "BULK_FRAMES", bulk_frames)
+            patched.setattr(bulk_module, "BATCH_FILES", 1)
             patched.setattr(cache_module, "rows_of", rows_of if bulk_frames else _refuse)
             found.append(tables(LocalStore.open(root, stamp)))
     assert found[0] == found[1]
@@ -243,7 +245,7 @@ def test_what_is_being_appended_meanwhile_is_left_out(told: LocalStore, stamp: S
     path = told.segments.path(1)
     path.write_bytes(path.read_bytes() + b'{"h":"12')
     connection = duckdb.connect(":memory:")
-    connection.execute("create schema tail")
+    connection.execute("create schema tail; create schema again")
     source = Source([path], [], 0, end.cursor.position, count)
     loaded = load_segments(connection, "tail", source, ())
     assert loaded is not None
