@@ -49,9 +49,10 @@ types: $(VENV)/.all ## The strict type checker
 layers: $(VENV)/.all ## Which package may import which
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache
 
-docs: $(VENV)/.all ## Links and commands in the documents, and that docs/cli.md is current
+docs: $(VENV)/.all ## Links and commands in the documents, and that docs/cli.md and docs/schema.md are current
 	@$(PY) tools/check_docs.py
 	@$(PY) tools/generate_cli_docs.py --check
+	@$(PY) tools/generate_schema_docs.py --check
 
 coverage: $(VENV)/.all ## The suite again, with what it did not reach
 	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS)

@@ -11,6 +11,7 @@
 --          added        text lines added (lines)
 --          removed      text lines removed (lines)
 --          first_at, last_at   first and last event (UTC)
+-- Params:  run          a run; not given: all of them
 -- Events:  all
 select
     e.actor_kind,
@@ -27,5 +28,6 @@ select
     max(e.recorded_at) as last_at
 from events as e
 left join patches as p on p.run = e.run and p.v = e.v
+where ($run is null or e.run = $run)
 group by e.actor_kind, e.actor_name
 order by events desc, e.actor_kind, e.actor_name;

@@ -1,6 +1,6 @@
 -- Which applied patches changed the most lines?
 --
--- Grain:   one row for each applied patch, the largest first, at most 20.
+-- Grain:   one row for each applied patch, the largest first.
 -- Columns: event        reference of the patch
 --          recorded_at  when (UTC)
 --          cause        "diff": handed over, "drift": made past the ledger
@@ -10,6 +10,8 @@
 --          removed      text lines removed (lines)
 --          size_bytes   size of the patch (bytes)
 --          top_path     the path with the most changed lines
+-- Params:  run          a run; not given: all of them
+--          limit        rows at most; not given: 20
 -- Events:  patch.applied
 select
     p.event,
@@ -28,6 +30,6 @@ select
         limit 1
     ) as top_path
 from patches as p
-where p.outcome = 'applied'
+where p.outcome = 'applied' and ($run is null or p.run = $run)
 order by p.added + p.removed desc, p.size_bytes desc, p.event
-limit 20;
+limit coalesce($limit::bigint, 20);

@@ -11,12 +11,13 @@
 --          covered      statements that were run (count)
 --          statements   statements there are (count)
 --          worst_path   the file with the most statements that were not run; NULL: there is none
+-- Params:  run          a run; not given: all of them
 -- Events:  gate.measured, policy.set, patch.applied
 with measured as (
     select distinct on (g.run, g.state_v, g.gate) g.run, g.v, g.gate, g.event, g.state, g.state_v, g.recorded_at, m.value
     from gates as g
     join gate_metrics as m on m.run = g.run and m.v = g.v and m.metric = 'combined'
-    where g.accepted and g.verdict <> 'inconclusive'
+    where g.accepted and g.verdict <> 'inconclusive' and ($run is null or g.run = $run)
     order by g.run, g.state_v, g.gate, g.v desc
 )
 select

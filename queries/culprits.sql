@@ -9,13 +9,14 @@
 --          patches      the patches between the two states (events); one: that is the culprit. Measure them
 --                       singly with `ledger gate --each` where there are more
 --          sources      the files that these patches came from
+-- Params:  run          a run; not given: all of them
 -- Events:  gate.measured, patch.applied, patch.rolled_back, run.rebased
 with outcomes as (
     select distinct on (t.run, t.gate, t.name, g.state_v)
         t.run, t.v, t.gate, t.name, t.outcome, t.event, g.state_v
     from tests as t
     join gates as g using (run, v)
-    where t.outcome in ('passed', 'failed', 'error')
+    where t.outcome in ('passed', 'failed', 'error') and ($run is null or t.run = $run)
     order by t.run, t.gate, t.name, g.state_v, t.outcome = 'passed', t.v
 ), turns as (
     select run, v as turn_v, coalesce((data ->> '$.to_v')::integer, 0) as to_v

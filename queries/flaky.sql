@@ -9,6 +9,7 @@
 --          passed       those of them that passed (count)
 --          pass_rate    passed / measured (0 to 1); 1 or 0: it is not flaky, as far as anybody looked
 --          newest       the newest of the measurements
+-- Params:  run          a run; not given: all of them
 -- Events:  gate.measured
 with seen as (
     select run, v, gate, null as test, tree, definition, environment, state, event, verdict = 'pass' as passed
@@ -32,6 +33,7 @@ select
     round(count(*) filter (passed) / count(*), 4) as pass_rate,
     arg_max(event, v) as newest
 from seen
+where ($run is null or run = $run)
 group by run, gate, test, tree, definition, environment
 having count(*) > 1 and (test is null or count(distinct passed) > 1)
 order by abs(pass_rate - 0.5), run, gate, test nulls first, max(v) desc;

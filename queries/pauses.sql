@@ -7,6 +7,7 @@
 --          longest_s    longest time between two events (seconds)
 --          waited_for   the event that came after the longest pause
 --          kind         that event's kind
+-- Params:  run          a run; not given: all of them
 -- Events:  all. Times are the writers' clocks; a clock that was set back gives a negative pause.
 with pauses as (
     select
@@ -15,6 +16,7 @@ with pauses as (
         kind,
         epoch(recorded_at) - lag(epoch(recorded_at)) over (partition by run order by v) as pause_s
     from events
+    where ($run is null or run = $run)
 )
 select
     run,

@@ -10,10 +10,12 @@
 --          measured     measurements of gates (count)
 --          failed       those of them that failed (count)
 --          rollbacks    rollbacks (count)
+-- Params:  run          a run; not given: all of them
 -- Events:  phase.entered, patch.applied, patch.refused, patch.rolled_back, gate.measured
 with visits as (
     select run, v, phase, duration_s, coalesce(lead(v) over (partition by run order by v), 2147483647) as until_v
     from phases
+    where ($run is null or run = $run)
 ), spent as (
     select run, phase, count(*) as visits, sum(duration_s) as spent_s from visits group by run, phase
 ), happened as (

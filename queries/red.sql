@@ -12,11 +12,12 @@
 --          last_pass    the last one before that row; NULL: it never passed in this run
 --          newest       the measurement that decides; `ledger show` has its output
 --          reasons      why
+-- Params:  run          a run; not given: all of them
 -- Events:  gate.measured, run.finished
 with deciding as (
     select distinct on (run, gate) *
     from gates
-    where run in (select run from runs where finished_at is null)
+    where run in (select run from runs where finished_at is null) and ($run is null or run = $run)
     order by run, gate, stale, v desc
 ), before as (
     select d.run, d.gate, max(g.v) as pass_v

@@ -8,6 +8,7 @@
 --          error        class of the refusal
 --          size_bytes   size of the patch (bytes)
 --          applied_as   first later event of the run that applied a patch of this source; NULL: none did
+-- Params:  run          a run; not given: all of them
 -- Events:  patch.refused, patch.applied
 select
     refused.event,
@@ -26,5 +27,5 @@ select
     ) as applied_as
 from patches as refused
 join events as e using (run, v)
-where refused.outcome = 'refused'
+where refused.outcome = 'refused' and ($run is null or refused.run = $run)
 order by refused.recorded_at desc, refused.event;

@@ -9,11 +9,12 @@
 --          failed       gates whose measurement led to it; empty: somebody undid it
 --          came_back_as the first later event that took the same patch again; NULL: it never did
 --          stands       whether any later event with the same patch is still part of the candidate
+-- Params:  run          a run; not given: all of them
 -- Events:  patch.applied, patch.rolled_back, gate.measured
 with gone as (
     select run, v as back_v, unnest((data -> '$.patches')::integer[]) as v, (data -> '$.measured')::integer[] as measured
     from events
-    where kind = 'patch.rolled_back'
+    where kind = 'patch.rolled_back' and ($run is null or run = $run)
 )
 select
     p.run,

@@ -11,6 +11,7 @@
 --          files        different paths that were touched (count)
 --          added        text lines added (lines)
 --          removed      text lines removed (lines)
+-- Params:  run          a run; not given: all of them
 -- Events:  run.started, run.finished, patch.applied, patch.refused
 select
     r.run,
@@ -34,4 +35,5 @@ left join (
     from patch_files
     group by run
 ) as f using (run)
+where ($run is null or r.run = $run)
 order by r.started_at desc, r.run;

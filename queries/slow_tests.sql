@@ -1,6 +1,6 @@
 -- Which tests are the slowest, and how has their time changed?
 --
--- Grain:   one row for each test of a run, by the newest time that it took; at most 20.
+-- Grain:   one row for each test of a run, by the newest time that it took.
 -- Columns: run, gate, test
 --          newest_s     time in the newest measurement that ran it (seconds)
 --          first_s      time in the first one (seconds)
@@ -9,11 +9,13 @@
 --          measured     measurements that ran it (count)
 --          share        of all the tests' time in the newest measurement (0 to 1)
 --          newest       the newest measurement
+-- Params:  run          a run; not given: all of them
+--          limit        rows at most; not given: 20
 -- Events:  gate.measured
 with ran as (
     select *, sum(duration_s) over (partition by run, v) as total_s
     from tests
-    where outcome <> 'skipped'
+    where outcome <> 'skipped' and ($run is null or run = $run)
 )
 select
     run,
@@ -29,4 +31,4 @@ select
 from ran
 group by run, gate, name
 order by arg_max(duration_s, v) desc, run, gate, name
-limit 20;
+limit coalesce($limit::bigint, 20);

@@ -10,13 +10,14 @@
 --          recorded_at  when (UTC)
 --          patches      patches applied since (count)
 --          rollbacks    rollbacks since (count)
+-- Params:  run          a run; not given: all of them
 -- Events:  policy.set, gate.measured, patch.applied, patch.rolled_back, run.rebased
 with wanted as (
     select p.run, p.gate, p.mode
     from policies as p
     join (select run, max(v) as v from policies group by run) as last using (run, v)
     join runs as r on r.run = p.run and r.finished_at is null
-    where p.in_force and p.mode <> 'off'
+    where p.in_force and p.mode <> 'off' and ($run is null or p.run = $run)
 ), newest as (
     select distinct on (run, gate) * from gates order by run, gate, stale, v desc
 )

@@ -10,6 +10,7 @@
 --          took_s       from the one measurement to the other; of an open ticket, to the run's last event (seconds)
 --          attempts     measurements of the gate in between that did not pass (count)
 --          patches      patches applied in between (count)
+-- Params:  run          a run; not given: all of them
 -- Events:  ticket.opened, ticket.closed, gate.measured, patch.applied
 with spans as (
     select
@@ -19,6 +20,7 @@ with spans as (
         coalesce(t.closed_at, last.at) as until_at
     from tickets as t
     join (select run, max(v) as v, max(recorded_at) as at from events group by run) as last using (run)
+    where ($run is null or t.run = $run)
 )
 select
     run,

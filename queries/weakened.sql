@@ -10,6 +10,7 @@
 --          what         in words, or the path
 --          profile      the profile in force from there on (policy), or then (patch)
 --          undone_by    of a patch, the event that rolled it back; NULL: it stands
+-- Params:  run          a run; not given: all of them
 -- Events:  policy.set, patch.applied, patch.rolled_back
 with what as (
     select run, v, 'policy' as how, unnest((data -> '$.weakened')::varchar[]) as what
@@ -39,4 +40,5 @@ select
 from what as w
 join events as e using (run, v)
 left join patches as p using (run, v)
+where ($run is null or w.run = $run)
 order by e.recorded_at desc, e.event desc, w.what;

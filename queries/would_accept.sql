@@ -12,6 +12,7 @@
 --          lacking      those that did not: each with what its measurements come to ("flaky", "fail",
 --                       "inconclusive"), or "not measured"
 --          rolled_back  whether the state has been taken back
+-- Params:  run          a run; not given: all of them
 -- Events:  policy.set, gate.measured, patch.applied, patch.rolled_back, run.started, run.rebased
 with strict as (
     select p.run, p.profile, p.gate
@@ -56,5 +57,6 @@ join strict as g on g.run = s.run
 left join judged as j on j.run = s.run and j.regime = g.profile and j.gate = g.gate and j.tree = s.tree
 left join accepted as a on a.run = s.run and a.regime = g.profile and a.tree = s.tree
 left join accepted as f on f.run = s.run and f.regime = '' and f.tree = s.tree
+where ($run is null or s.run = $run)
 group by s.run, s.v, s.event, g.profile
 order by s.run, s.v, g.profile;

@@ -91,6 +91,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (errors.ChecksFailed, NOT_APPLIED),
         (errors.StalePlan, NOT_APPLIED),
         (ReportUnreadable, INCONCLUSIVE),
+        *_query_rows(),
         *_audit_rows(),
         *_checkpoint_rows(),
         *_transfer_rows(),
@@ -104,6 +105,18 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (IngestionError, INPUT_OUTPUT),
         (GitError, INPUT_OUTPUT),
         (OSError, INPUT_OUTPUT),
+    )
+
+
+def _query_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import query_errors
+
+    yield from (
+        (query_errors.NoSuchQuestion, NOT_APPLIED),
+        (query_errors.NoSuchRelation, NOT_APPLIED),
+        (query_errors.QueryTooLong, INCONCLUSIVE),
+        (query_errors.QueryTooLarge, INCONCLUSIVE),
+        (query_errors.DatabaseInTheWay, PROTECTED),
     )
 
 

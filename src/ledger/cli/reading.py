@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -327,61 +326,6 @@ def _write_files(files: Sequence[FileRecord]) -> None:
         for file in files
     ]
     write_rows(("operation", "path", "old_path", "mode", "added", "removed"), rows, "table")
-
-
-@click.command()
-@click.argument("query", default="-")
-@format_options
-def sql(query: str, style: str) -> None:
-    """Ask in SQL. QUERY is the statement itself, a file, or "-" for standard input.
-
-    The views are events, runs, patches, patch_files and state_at(run, version); `show tables`
-    lists them. SQL sees the ledger alone: no files, no network, no settings.
-
-    \b
-    ledger sql "select path, count(*) from patch_files group by all"
-    ledger sql queries/churn.sql --format csv
-    """  # noqa: D301 - click reads the backspace
-    import duckdb
-
-    from ledger.errors import QueryForbidden, QueryRefused
-
-    ledger = open_ledger()
-    text = _query_text(query)
-    try:
-        result = ledger.sql(text)
-        if result is None:  # pyright: ignore[reportUnnecessaryComparison] - what DuckDB gives for no statement
-            raise QueryRefused("there is no statement in the query")
-        columns = [column[0] for column in result.description or ()]
-        rows = result.fetchall() if columns else []
-    except duckdb.PermissionException as error:
-        raise QueryForbidden(str(error)) from error
-    except duckdb.Error as error:
-        raise QueryRefused(str(error)) from error
-    except RuntimeError as error:
-        if "interrupted" in str(error):
-            # DuckDB's answer to Ctrl-C.
-            raise KeyboardInterrupt from error
-        raise
-    write_rows(columns, rows, style)
-
-
-def _query_text(query: str) -> str:
-    from ingestion.io_text import read_text
-
-    if query == "-":
-        return sys.stdin.read()
-    if (query.endswith(".sql") and " " not in query) or _names_file(query):
-        return read_text(Path(query))[0]
-    return query
-
-
-def _names_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except (OSError, ValueError):
-        # A statement can be longer than any name, or hold a NUL.
-        return False
 
 
 @click.command()

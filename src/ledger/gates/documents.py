@@ -155,6 +155,18 @@ def parse_duration(value: object) -> float:
     return total
 
 
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(?:([KMGT])i?)?B?")
+
+
+def parse_size(value: object) -> int:
+    """Return bytes: of a number, or of a text such as ``512MiB``. All units are powers of 1024."""
+    match = _SIZE.fullmatch(str(value)) if isinstance(value, str | int) else None
+    size = float(match[1]) * 1024 ** " KMGT".index(match[2] or " ") if match else 0
+    if size < 1:
+        raise Unfit(f'expected a number of bytes, or a text such as "512MiB", got {describe(value)}')
+    return int(size)
+
+
 def parse_inside(value: object) -> tuple[str, ...]:
     """Return paths or globs that stay inside the tree."""
     paths: tuple[str, ...] = TEXTS(value)

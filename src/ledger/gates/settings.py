@@ -12,7 +12,18 @@ import msgspec
 from msgspec import Struct
 
 from codex_ml.tracking.mlflow_utils import MlflowConfig
-from ledger.gates.documents import COUNT, FLAG, FREE_TEXT, LABELS, TEXT, TEXTS, Document, Parser
+from ledger.gates.documents import (
+    COUNT,
+    FLAG,
+    FREE_TEXT,
+    LABELS,
+    TEXT,
+    TEXTS,
+    Document,
+    Parser,
+    parse_duration,
+    parse_size,
+)
 from ledger.gates.tables import anything, fields_of
 
 
@@ -49,6 +60,15 @@ class Questions(Struct, frozen=True):
     """Its path from the work tree's top, "" for none."""
 
 
+class SqlLimits(Struct, frozen=True):
+    """What a statement of the user's may take."""
+
+    memory_bytes: int | None = None
+    """Memory; None for `ledger.query.limits.DEFAULT_MEMORY_BYTES`."""
+    timeout_s: float | None = None
+    """Time; None for as long as it takes."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
     """The tables, each by its name."""
 
@@ -57,6 +77,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     questions: Questions = Questions()
     mlflow: MlflowConfig = MlflowConfig()
     tokens: Tokens = Tokens()
+    sql: SqlLimits = SqlLimits()
 
 
 _KEYS: Mapping[str, Mapping[str, Parser]] = {
@@ -65,6 +86,7 @@ _KEYS: Mapping[str, Mapping[str, Parser]] = {
     "questions": {"file": FREE_TEXT},
     "mlflow": {"uri": TEXT, "experiment": TEXT, "tags": LABELS, "log-system-metrics": FLAG},
     "tokens": {"tokenizer": FREE_TEXT},
+    "sql": {"memory-limit": parse_size, "timeout": parse_duration},
 }
 
 
@@ -94,8 +116,8 @@ def encode_settings(settings: Settings) -> dict[str, dict[str, Any]]:
     tables: dict[str, dict[str, Any]] = {}
     for name, keys in _KEYS.items():
         table = msgspec.to_builtins(getattr(settings, name))
-        said = {key: table[key.replace("-", "_")] for key in keys}
-        if name == "mlflow":
+        said = {key: table[field] for key, field in zip(keys, fields_of(keys), strict=True)}
+        if name in ("mlflow", "sql"):
             said = {key: value for key, value in said.items() if value not in ("", {}, None)}
         if said:
             tables[name] = said

@@ -54,8 +54,8 @@ STEP_KEYS: Mapping[str, Parser] = {
     "paths": parse_inside,
     "exit-codes": CODES,
 }
-_FIELDS = {"min-tests": "min_examined", "timeout": "timeout_s"}
-"""The keys of a gate that are not named as the field of `ledger.policies.Rule` is."""
+_FIELDS = {"min-tests": "min_examined", "timeout": "timeout_s", "memory-limit": "memory_bytes"}
+"""The keys that are not named as the field is: of `ledger.policies.Rule`, of the settings."""
 
 RULE_KEYS: Mapping[str, Parser] = {
     "mode": choice("strict", "soft", "off"),

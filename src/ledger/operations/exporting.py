@@ -158,14 +158,19 @@ def _publish(target: Path, write: Callable[[IO[bytes]], None], *, force: bool) -
         if force:
             temporary.rename(target)
         else:
-            _rename_beside(temporary, target)
+            rename_beside(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     sync_directory(target.parent)
 
 
-def _rename_beside(temporary: Path, target: Path) -> None:
-    """Give a file its name unless there is one of that name, which somebody may make in this moment."""
+def rename_beside(temporary: Path, target: Path) -> None:
+    """Give a file its name unless there is one of that name, which somebody may make in this moment.
+
+    Raises:
+        FileInTheWay: There is one. It was left as it is; ``temporary`` is still there.
+        OSError: The file cannot have the name.
+    """
     try:
         target.hardlink_to(temporary)
     except FileExistsError:

@@ -34,7 +34,7 @@ from ledger.store.segments import Place
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-LAYOUT = 3
+LAYOUT = 4
 """Part of every file's name: another layout never meets these files."""
 
 TAIL_ROWS = 20_000
@@ -234,7 +234,7 @@ class Cache:
         attached: list[Shard] = []
         for index, shard in enumerate(shards):
             try:
-                connection.execute(f"attach {_quoted(shard.path)} as s{index} (read_only)")
+                connection.execute(f"attach {quoted(shard.path)} as s{index} (read_only)")
             except Error:
                 # Somebody opened it for writing, or it was merged away: the log has its rows.
                 break
@@ -291,7 +291,7 @@ class Cache:
         first, follows = (shards[-1].last + 1, shards[-1].lineage) if shards else (1, FIRST_LINEAGE)
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            connection.execute(f"attach {_quoted(temporary)} as fresh")
+            connection.execute(f"attach {quoted(temporary)} as fresh")
             count = fill(_parts(len(shards)))
             lineage = "" if count is None else _lineage(connection, follows)
             connection.execute("detach fresh")
@@ -321,11 +321,11 @@ class Cache:
         rows = older.rows + newer.rows
         merged = Shard.named(self._root, older.first, rows, newer.place, older.follows, newer.lineage)
         temporary = self._temporary()
-        connection.execute(f"attach {_quoted(older.path)} as older (read_only)")
-        connection.execute(f"attach {_quoted(newer.path)} as newer (read_only)")
-        connection.execute(f"attach {_quoted(temporary)} as merged")
+        connection.execute(f"attach {quoted(older.path)} as older (read_only)")
+        connection.execute(f"attach {quoted(newer.path)} as newer (read_only)")
+        connection.execute(f"attach {quoted(temporary)} as merged")
         for table in [*(table.name for table in TABLES), "path"]:
-            order = "order by all" if table == "path" else _ORDER.get(table, "order by run, v")
+            order = row_order(table)
             both = f"select * from older.{table} union all select * from newer.{table}"
             connection.execute(f"create table merged.{table} as from ({both}) {order}")
         for name in ("older", "newer", "merged"):
@@ -359,7 +359,9 @@ def remove_files(store: LocalStore) -> None:
         path.unlink(missing_ok=True)
 
 
-_ORDER = {"base_file": "order by tree, path_id"}
+def row_order(table: str) -> str:
+    """Return how the rows of a table lie, as SQL: a reader of one run or tree skips the rest."""
+    return {"path": "order by all", "base_file": "order by tree, path_id"}.get(table, "order by run, v")
 
 
 def load(
@@ -405,7 +407,7 @@ def _load_table(connection: DuckDBPyConnection, head: str, table: Table, rows: R
             values.append(f"{name}_of.path_id as {name}")
         else:
             values.append(f"{expression.replace(name, f'r.{name}')} as {name}")
-    order = _ORDER.get(table.name, "order by run, v")
+    order = row_order(table.name)
     connection.execute(
         f"{head} select {', '.join(values)} "
         f"from (select unnest(from_json(?::json, '[{{{shape}}}]')) as r){joins} {order}",
@@ -417,5 +419,6 @@ def _parts(count: int) -> list[str]:
     return [f"s{index}" for index in range(count)]
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """Return a path as a string of SQL."""
     return "'" + str(path).replace("'", "''") + "'"

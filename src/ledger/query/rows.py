@@ -19,6 +19,7 @@ from ledger.events import (
     PatchRefused,
     PatchRolledBack,
     PolicySet,
+    RunRebased,
     RunStarted,
     TreeEvent,
     parse_event,
@@ -61,6 +62,8 @@ class Rows:
         match event:
             case PatchApplied():
                 self._add_applied(event)
+            case PatchRolledBack() | RunRebased():
+                self._add_files("turn_file", event)
             case PatchRefused():
                 row: Row = [event.run, event.v, "refused", "diff", event.base_tree, None]
                 row += [event.patch, event.patch_size_bytes, event.source, event.error]
@@ -99,11 +102,14 @@ class Rows:
         row: Row = [event.run, event.v, "applied", event.cause, event.base_tree, event.result_tree]
         row += [event.patch, event.patch_size_bytes, event.source, None]
         self.tables["patch"].append(row)
+        self._add_files("file_change", event)
+
+    def _add_files(self, table: str, event: PatchApplied | PatchRolledBack | RunRebased) -> None:
         for ordinal, file in enumerate(event.files, start=1):
             old_path = None if file.old_path is None else self._path(parse_path(file.old_path))
-            row = [event.run, event.v, ordinal, self._path(parse_path(file.path)), old_path]
+            row: Row = [event.run, event.v, ordinal, self._path(parse_path(file.path)), old_path]
             row += [file.operation, *_columns(file.old), *_columns(file.new), file.added, file.removed]
-            self.tables["file_change"].append(row)
+            self.tables[table].append(row)
 
     def _add_state(self, event: TreeEvent) -> None:
         kind = event.kind.partition("/")[0]

@@ -1,13 +1,12 @@
 """A SQL session: the log's rows attached, the documented views over them, and nothing else in reach.
 
-Once it is open, SQL cannot read or write files, load extensions or change settings. The
-connection is the caller's own: what it creates is in memory and ends with it.
+Once it is open, SQL cannot read or write files, load extensions or change settings, the limit on its
+memory among them. The connection is the caller's own: what it creates is in memory and ends with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,27 +14,23 @@ import msgspec
 from ledger.frames import Frame
 from ledger.measurements import Report
 from ledger.query.cache import Cache, load
+from ledger.query.limits import limit_memory
 from ledger.query.rows import rows_of
-from ledger.query.tables import TABLES
+from ledger.query.views import attach_columns, create_views
 from ledger.store.local import LocalStore
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-VIEWS = (
-    *("events", "states", "accepted", "runs", "patches", "patch_files", "policies", "gates", "course"),
-    "questions",
-)
-
 
 class Session:
     """A connection, and how far it has seen a store's log."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: LocalStore, memory_bytes: int | None = None) -> None:
         """Open it; raises as `open_session`."""
-        self._store = store
+        self._store, self._memory_bytes = store, memory_bytes
         self._cache = Cache(store)
-        self.connection = _connect(self._cache)
+        self.connection = _connect(self._cache, self._memory_bytes)
         self._position = store.position()
 
     def catch_up(self) -> None:
@@ -48,25 +43,32 @@ class Session:
         if position != self._position:
             if not self._cache.catch_up(self.connection):
                 self._cache = Cache(self._store)
-                self.connection = _connect(self._cache)
+                self.connection = _connect(self._cache, self._memory_bytes)
             self._position = position
 
 
-def open_session(store: LocalStore) -> DuckDBPyConnection:
+def open_session(store: LocalStore, memory_bytes: int | None = None) -> DuckDBPyConnection:
     """Return a DuckDB connection that sees every confirmed event.
+
+    Args:
+        store: The ledger's.
+        memory_bytes: What DuckDB may use; by default `limits.DEFAULT_MEMORY_BYTES`.
 
     Raises:
         DamagedLedger: The log or a base listing is damaged.
+        QueryTooLarge: The newest events alone, which are kept in memory, take more than that.
     """
-    return _connect(Cache(store))
+    return _connect(Cache(store), memory_bytes)
 
 
-def _connect(cache: Cache) -> DuckDBPyConnection:
+def _connect(cache: Cache, memory_bytes: int | None) -> DuckDBPyConnection:
     import duckdb
 
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
-    _create_views(connection, cache.attach(connection))
+    attach_columns(connection, cache.attach(connection))
+    create_views(connection)
+    limit_memory(connection, memory_bytes)
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set autoload_known_extensions = false")
     connection.execute("set enable_external_access = false")
@@ -97,17 +99,8 @@ def check_frames(frames: Sequence[Frame], read_body: Callable[[str], bytes | Non
     with duckdb.connect(":memory:") as connection:
         connection.execute("create schema tail")
         load(connection, "tail", rows, ())
-        _create_views(connection, ["tail"])
+        attach_columns(connection, ["tail"])
+        create_views(connection)
         made = "select view_name from duckdb_views() where not internal and schema_name = 'main'"
         for (name,) in connection.execute(made).fetchall():
             connection.execute(f"select * from {name}").fetchall()
-
-
-def _create_views(connection: DuckDBPyConnection, parts: Sequence[str]) -> None:
-    connection.execute("create schema columns")
-    for name in (*(table.name for table in TABLES), "path"):
-        union = " union all ".join(f"select * from {part}.{name}" for part in parts)
-        connection.execute(f"create view columns.{name} as {union}")
-    views = files("ledger") / "views"
-    for name in VIEWS:
-        connection.execute((views / f"{name}.sql").read_text("utf-8"))

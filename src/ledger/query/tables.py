@@ -54,6 +54,8 @@ FILE_CHANGE = Table(
     | _oids("oid")
     | _plain("INTEGER", "added", "removed"),
 )
+TURN_FILE = Table("turn_file", FILE_CHANGE.columns)
+"""What rollbacks and rebases did to each path, as `FILE_CHANGE` has it of patches."""
 PATH_CHANGE = Table(
     "path_change",
     _plain("VARCHAR", "run") | _plain("INTEGER", "v", "path_id", "mode") | _oids("oid"),
@@ -132,6 +134,7 @@ TABLES = (
     STATE,
     PATCH,
     FILE_CHANGE,
+    TURN_FILE,
     PATH_CHANGE,
     BASE_FILE,
     RULE,

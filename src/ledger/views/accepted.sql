@@ -84,7 +84,6 @@ from (
 )
 group by all;
 
--- The live states of a run at a version: those of its candidate's line, less what was rolled back.
 create macro live_states(run_name, version) as table
 select s.v, s.run || ':' || s.v as event, s.kind, lower(hex(s.tree)) as tree
 from columns.state as s
@@ -95,6 +94,13 @@ where s.run = run_name and s.v <= version and s.kind <> 'patch.rolled_back'
             and (b.kind = 'run.rebased' or (b.kind = 'patch.rolled_back' and b.to_v < s.v))
     )
 order by s.v;
+comment on macro table live_states is 'The live states of a run at a version: base to candidate, less those rolled back.
+run_name: Name of the run
+version: Version of an event
+v: Version of the event that made the state
+event: Reference of that event
+kind: Kind of that event
+tree: Git tree of the state (hexadecimal)';
 
 -- One row for each run: the tree of its accepted state now.
 create view columns.newest_accepted as
@@ -123,11 +129,16 @@ create macro columns.accepted_version(run_name, version, regime_name) as (
         on a.run = run_name and a.regime = regime_name and a.tree = unhex(l.tree) and a.accepted_v <= version
 );
 
--- Every file of a run's accepted state at a version; its base where nothing was accepted.
 create macro accepted_at(run_name, version) as table
 from state_at(run_name, columns.accepted_version(run_name, version, ''));
+comment on macro table accepted_at is 'Every file of a run''s accepted state at a version: the newest live one on which every strict gate had passed by then; the base where there is none.
+run_name: Name of the run
+version: Version of an event
+mode: Git mode (octal)
+oid: Git blob, or commit of a submodule (hexadecimal)
+path: Path from the top of the repository, made printable
+path_bytes: The same as its bytes; rows are sorted by it';
 
--- The states that a profile of the run's last policy accepts, as if it had been in force all along.
 create macro accepted_under(run_name, profile_name) as table
 select
     s.v,
@@ -139,3 +150,11 @@ from columns.state as s
 join columns.acceptance as a on a.run = s.run and a.tree = s.tree and a.regime = profile_name
 where s.run = run_name and s.kind <> 'patch.rolled_back'
 order by s.v;
+comment on macro table accepted_under is 'The states that a profile of the run''s last policy accepts, as if it had been in force from the beginning.
+run_name: Name of the run
+profile_name: Name of the profile
+v: Version of the event that made the state
+event: Reference of that event
+tree: Git tree of the state (hexadecimal)
+accepted_by: Version of the event by which the state would have been accepted
+live: Whether the state is part of the candidate''s line now';

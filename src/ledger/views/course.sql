@@ -1,4 +1,3 @@
--- One row for each visit to a phase: when, how long (seconds), and what happened in it.
 create view phases as
 select
     p.run,
@@ -22,8 +21,17 @@ from (
     where kind = 'phase.entered'
 ) as p
 join (select run, max(at_ns) as last_ns from columns.event group by run) as l on l.run = p.run;
+comment on view phases is 'One row for each visit of a run to a phase.';
+comment on column phases.run is 'Name of the run';
+comment on column phases.v is 'Version of the event that entered it';
+comment on column phases.event is 'Reference of that event';
+comment on column phases.phase is '`P1` to `P6`';
+comment on column phases.entered_at is 'When (UTC)';
+comment on column phases.left_at is 'When the next phase was entered; NULL: the run is still in it (UTC)';
+comment on column phases.duration_s is 'Time in it; of the last visit, to the run''s last event (seconds)';
+comment on column phases.events is 'Events during the visit (count)';
+comment on column phases.patches is 'Patches applied during the visit (count)';
 
--- One row for each ticket of a soft gate: the measurement that opened it, and the one and the state that closed it.
 create view tickets as
 select
     o.run,
@@ -40,8 +48,18 @@ from columns.event as o
 left join columns.event as c
     on c.run = o.run and c.kind = 'ticket.closed' and (c.data ->> '$.ticket_v')::integer = o.v
 where o.kind = 'ticket.opened';
+comment on view tickets is 'One row for each ticket of a soft gate: what opened it, and what closed it.';
+comment on column tickets.run is 'Name of the run';
+comment on column tickets.v is 'Version of the event that opened it';
+comment on column tickets.event is 'Reference of that event';
+comment on column tickets.gate is 'Name of the gate';
+comment on column tickets.open is 'Whether it is open';
+comment on column tickets.opened_at is 'When it was opened (UTC)';
+comment on column tickets.closed_at is 'When it was closed; NULL: it is open (UTC)';
+comment on column tickets.opened_by is 'Measurement that failed';
+comment on column tickets.closed_by is 'Measurement that passed again; NULL: it is open';
+comment on column tickets.fixed_by is 'Event that made the state on which it passed; NULL: it is open';
 
--- One row for each must-exist or must-not-exist check of a result tree, and what it found.
 create view checks as
 select
     run,
@@ -59,3 +77,14 @@ from (
     from columns.event
     where kind = 'checks.verified'
 );
+comment on view checks is 'One row for each must-exist or must-not-exist check of a tree, and what it found.';
+comment on column checks.run is 'Name of the run';
+comment on column checks.v is 'Version of the event';
+comment on column checks.event is 'Reference of the event';
+comment on column checks.recorded_at is 'When (UTC)';
+comment on column checks.rule is '`must-exist` or `must-not-exist`';
+comment on column checks.pattern is 'Glob of the paths that were looked for';
+comment on column checks.matches is 'Files that it matches (count)';
+comment on column checks.holds is 'Whether the check holds';
+comment on column checks.found is 'Some of the files that it matches';
+comment on column checks.tree is 'Git tree that was looked through (hexadecimal)';

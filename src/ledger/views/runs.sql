@@ -1,4 +1,3 @@
--- One row for each run: where it began, where it stands, and what it holds.
 create view runs as
 select
     s.run,
@@ -42,3 +41,19 @@ left join (
     group by run
 ) as g on g.run = s.run
 where s.kind = 'run.started';
+comment on view runs is 'One row for each run: where it began, where it stands, and what it holds.';
+comment on column runs.run is 'Name of the run';
+comment on column runs.title is 'What it is about, as given at its start';
+comment on column runs.work_tree is 'Name of the linked work tree that it belongs to; empty for the main one';
+comment on column runs.branch is 'Branch that was checked out at its start';
+comment on column runs.started_at is 'When it began (UTC)';
+comment on column runs.finished_at is 'When it was finished; NULL: it is open (UTC)';
+comment on column runs.base_commit is 'Commit that it began from; NULL: there was none (hexadecimal)';
+comment on column runs.base_tree is 'Git tree that it began from (hexadecimal)';
+comment on column runs.events is 'Events of every kind (count)';
+comment on column runs.patches is 'Patches applied, drift, moves and restores included, also those rolled back since (count)';
+comment on column runs.refused is 'Patches that did not apply (count)';
+comment on column runs.candidate_tree is 'Git tree with every patch that stands (hexadecimal)';
+comment on column runs.accepted_tree is 'Git tree of the newest accepted state; the base where nothing was accepted (hexadecimal)';
+comment on column runs.phase is 'Phase that it is in; NULL: it entered none';
+comment on column runs.profile is 'Profile of the policy in force; NULL: it has no policy';

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ledger.query.answers import execute
+
 QUERIES = Path(__file__).resolve().parents[3] / "queries"
 
 COLUMNS = {
@@ -30,9 +32,9 @@ COLUMNS = {
 }
 
 
-def ask(connection: Any, name: str) -> list[dict[str, Any]]:
+def ask(connection: Any, name: str, **parameters: object) -> list[dict[str, Any]]:
     """Return the rows of a question, each by column, and check the columns that its header promises."""
-    result = connection.execute((QUERIES / f"{name}.sql").read_text("utf-8"))
-    columns = [column[0] for column in result.description]
+    execute(connection, (QUERIES / f"{name}.sql").read_text("utf-8"), parameters)
+    columns = [column[0] for column in connection.description]
     assert columns == COLUMNS[name].split()
-    return [dict(zip(columns, row, strict=True)) for row in result.fetchall()]
+    return [dict(zip(columns, row, strict=True)) for row in connection.fetchall()]

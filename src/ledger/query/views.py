@@ -1,0 +1,48 @@
+"""The documented views and macros over the typed columns, and what they say of themselves.
+
+Each file of ``ledger/views`` defines some and describes them: ``comment on`` statements are the one
+source of `ledger schema`, of ``docs/schema.md`` and of what any DuckDB client shows. A session does
+without them: they would double what opening it takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from ledger.query.tables import TABLES
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+VIEWS = (
+    *("events", "states", "accepted", "runs", "patches", "patch_files", "policies", "gates", "course"),
+    *("questions", "file_history"),
+)
+TABLE_NAMES = (*(table.name for table in TABLES), "path")
+"""Every table below the views."""
+
+_DESCRIPTION = re.compile(r"^comment on .*?;\n", re.MULTILINE | re.DOTALL)
+
+
+def attach_columns(connection: DuckDBPyConnection, parts: Sequence[str]) -> None:
+    """Give the schema ``columns`` the rows of all parts, each an attached database or a schema."""
+    connection.execute("create schema columns")
+    for name in TABLE_NAMES:
+        union = " union all ".join(f"select * from {part}.{name}" for part in parts)
+        connection.execute(f"create view columns.{name} as {union}")
+
+
+def create_views(connection: DuckDBPyConnection, *, described: bool = False) -> None:
+    """Create every view and macro over the schema ``columns``.
+
+    Args:
+        connection: Where.
+        described: Whether to say what each of them and each of their columns means.
+    """
+    views = files("ledger") / "views"
+    for name in VIEWS:
+        text = (views / f"{name}.sql").read_text("utf-8")
+        connection.execute(text if described else _DESCRIPTION.sub("", text))
