@@ -24,6 +24,7 @@ from ledger.workspace import Workspace
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from ledger.counterfactual import Comparison
     from ledger.filehistory import BlamedLine, Touched
     from ledger.gates.settings import SqlLimits
     from ledger.query.answers import Answer
@@ -187,6 +188,30 @@ class Past:
         run, v = self.resolve(reference)
         return History.of(self.events(run, v), v)
 
+    def compare_policy(
+        self, reference: str = "@", *, policy: Path | None = None, profile: str = ""
+    ) -> Comparison:
+        """Return what another policy would have accepted up to an event. See `counterfactual.compare`.
+
+        Args:
+            reference: The event.
+            policy: A configuration file in the form of ``ledger.toml`` or ``pyproject.toml``; by default
+                what the run has recorded last.
+            profile: The profile; by default the one that the file names, else the one in force.
+
+        Raises:
+            UnknownReference: The reference names no event.
+            UnknownName: There is no such profile.
+            InvalidConfiguration: The file cannot be read as a configuration.
+            OSError: There is no such file.
+        """
+        from ledger.counterfactual import choose_policy, compare
+
+        run, v = self.resolve(reference)
+        present = History.of(self.events(run, v), v).policy_set
+        other = choose_policy(run, present, policy, profile)
+        return compare(run, self.events(run, v), v, other)
+
     def state(self, reference: str = "@") -> State:
         """Return the candidate at an event by the fold, checked against the recorded tree (P3).
 
@@ -290,25 +315,32 @@ class Past:
         state = self.state(f"{run}:{v}")
         return blame(self.events(run, v), state, path, self.repository.objects.read_blob)
 
-    def replay(self, until: str = "@", *, into: Path | None = None) -> Iterator[Step]:
-        """Replay a run from its base through the stored patch bytes, each tree checked (P4).
+    def replay(self, until: str = "@", *, start: str = "", into: Path | None = None) -> Iterator[Step]:
+        """Replay a run through the stored patch bytes, each tree checked (P4).
 
         Args:
             until: The event to stop after.
+            start: The event to begin at, of the same run: its recorded tree is taken as it is, and all of its
+                objects must be there. By default the run's base.
             into: A directory that must not exist or be empty; it gets the files once the last
                 tree was checked.
 
         Raises:
+            UnknownReference: One of them names no event, or ``start`` comes after ``until``.
             ReplayMismatch: A patch gives another tree than recorded. ``into`` was not written.
+            MissingObject: The repository has not all of the tree to begin at. ``into`` was not written.
             DirectoryInUse: ``into`` is not empty. Nothing was written.
         """
         from ledger.replay import replay, write_tree_into
-        from patches.objects import Objects
+        from patches.scratchobjects import ScratchObjects
 
         run, v = self.resolve(until)
-        objects = Objects(self.repository.git)
+        from_v = self.resolve_range(f"{run}:..{start}").until_v if start else 0
+        if from_v > v:
+            raise UnknownReference(start, f"it comes after {run}:{v}, where the replay stops")
+        objects = ScratchObjects(self.repository.git)
         last: Tree | None = None
-        for step, tree in replay(self.events(run, v), self.store, objects, v):
+        for step, tree in replay(self.events(run, v), self.store, objects, v, from_v=from_v):
             last = tree
             yield step
         if into is not None and last is not None:

@@ -39,8 +39,9 @@ from patches.tree import Tree
 class Step(Struct, frozen=True):
     """One replayed event: its reference, kind, and the tree that replay gives (and the event records).
 
-    ``proved`` is False where the patch was dropped: then the tree is made of the blobs that the event names,
-    which hash to it, but no patch bytes lead to them.
+    ``proved`` is False where no patch bytes lead to the tree: the patch was dropped, and it is made of the
+    blobs that the event names, which hash to it; or it is taken as it was recorded, since the replay began
+    there or later.
     """
 
     event: str
@@ -59,7 +60,7 @@ class BodySource(Protocol):
 
 
 def replay(
-    events: Iterable[AnyEvent], store: BodySource, objects: Objects, until_v: int
+    events: Iterable[AnyEvent], store: BodySource, objects: Objects, until_v: int, *, from_v: int = 0
 ) -> Iterator[tuple[Step, Tree]]:
     """Yield every tree-changing event of a run up to ``until_v`` with the tree after it.
 
@@ -68,28 +69,53 @@ def replay(
         store: Gives the patch bytes.
         objects: Gives the base tree. New objects stay in its memory.
         until_v: The last version to replay.
+        from_v: The version to begin at. The tree of its state is taken as it was recorded, and is the first
+            that is yielded; so is that of a state before it that a rollback goes back to. By default the
+            run's base.
 
     Raises:
         ReplayMismatch: A patch gives another tree than its event recorded.
         UnknownKind: An event changes the tree in a way that this version does not understand.
         DroppedBody: A patch was dropped, and the repository has not every blob that it led to.
+        MissingObject: The repository has not the tree to begin at any more.
         DamagedLedger: A body is missing or damaged.
     """
     states: dict[int, str] = {}
+    begun: TreeEvent | None = None
     tree: Tree | None = None
     for event in events:
         if event.v > until_v:
-            return
+            break
         if isinstance(event, UnknownEvent) and event.result_tree is not None:
             raise UnknownKind(event.reference, event.kind)
         if not isinstance(event, TreeEvent):
             continue
+        if event.v <= from_v:
+            begun, states[event.v] = event, str(tree_after(event))
+            continue
+        if tree is None and begun is not None:
+            step, tree = _begin(begun, objects)
+            yield step, tree
         tree, proved = _replay_event(event, tree, states, store, objects)
         got = states[event.v] = tree.write().hex()
         if (recorded := tree_after(event)) != got:
             raise ReplayMismatch(event.reference, str(recorded), got)
-        files = 0 if isinstance(event, RunStarted) else len(event.files)
-        yield Step(event.reference, event.kind, got, files, proved), tree
+        if isinstance(event, PatchRolledBack) and begun is not None and event.to_v < begun.v:
+            proved = False
+        yield Step(event.reference, event.kind, got, _count_files(event), proved), tree
+    if tree is None and begun is not None:
+        yield _begin(begun, objects)
+
+
+def _begin(event: TreeEvent, objects: Objects) -> tuple[Step, Tree]:
+    """Return the step and tree that a replay begins with, as recorded."""
+    tree = str(tree_after(event))
+    step = Step(event.reference, event.kind, tree, _count_files(event), proved=False)
+    return step, Tree(objects, bytes.fromhex(tree))
+
+
+def _count_files(event: TreeEvent) -> int:
+    return 0 if isinstance(event, RunStarted) else len(event.files)
 
 
 def _replay_event(

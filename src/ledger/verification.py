@@ -34,7 +34,7 @@ from ledger.store.local import LocalStore
 from ledger.store.sealed import Sealed
 from ledger.witnesses import Witnesses
 from patches.errors import PatchError
-from patches.objects import Objects
+from patches.scratchobjects import ScratchObjects
 
 
 def verify(store: LocalStore, repository: Repository, witnesses: Witnesses) -> Iterator[Finding]:
@@ -212,7 +212,7 @@ def _check_replay(store: LocalStore, repository: Repository, run: str, events: l
     count = 0
     unproved: list[str] = []
     try:
-        for step, _ in replay(events, store, Objects(repository.git), len(events)):
+        for step, _ in replay(events, store, ScratchObjects(repository.git), len(events)):
             count += 1
             unproved += [] if step.proved else [step.event]
     except (ReplayMismatch, DamagedLedger, PatchError) as error:

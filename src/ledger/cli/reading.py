@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from ledger.cli.looking import at_option, path_in
 from ledger.cli.output import count_of, for_terminal, format_options, show_text, write_record, write_rows
-from ledger.cli.session import open_ledger, say, warn_of_network
+from ledger.cli.session import open_ledger, warn_of_network
 from ledger.moments import show_moment
 
 if TYPE_CHECKING:
@@ -329,54 +328,6 @@ def _write_files(files: Sequence[FileRecord]) -> None:
 
 
 @click.command()
-@at_option
-@click.option("--candidate", is_flag=True, help="Every patch by then, accepted or not.")
-@format_options
-def state(event: str, candidate: bool, style: str) -> None:
-    """List mode, oid and path of every file of the accepted state at an event.
-
-    That is the newest state on which every strict gate had passed by then, or the run's base; with
-    --candidate, the state with every patch. The files are folded from the log and checked against the
-    tree that the event recorded.
-    """
-    from patches.errors import show_path
-
-    ledger = open_ledger()
-    found = ledger.state(event) if candidate else ledger.accepted_state(event)
-    rows = [
-        (f"{entry.mode:06o}", entry.oid.hex(), show_path(path)) for path, entry in sorted(found.files.items())
-    ]
-    write_rows(("mode", "oid", "path"), rows, style)
-    what = "candidate" if candidate else "accepted"
-    say(f"{what} {found.run}:{found.v}, {count_of(len(rows), 'file')}, tree {found.recorded_tree}")
-    if not candidate:
-        run, v = ledger.resolve(event)
-        ahead = len(ledger.history(f"{run}:{v}").unaccepted)
-        if ahead:
-            say(f"the candidate is {count_of(ahead, 'state')} ahead: --candidate lists it")
-
-
-@click.command()
-@click.option("--until", "event", default="@", help="The event to stop after.", show_default=True)
-@click.option("--into", type=click.Path(path_type=Path), help="Write the files there.")
-@format_options
-def replay(event: str, into: Path | None, style: str) -> None:
-    """Rebuild a state from base and patches, each tree checked.
-
-    With --into, the files are written to a new directory, byte for byte as Git stores them.
-    """
-    steps = list(open_ledger().replay(event, into=into))
-    columns = ("event", "kind", "files", "tree", "proved")
-    rows = [(s.event, s.kind.partition("/")[0], s.files, s.tree, s.proved) for s in steps]
-    write_rows(columns, rows, style)
-    say(f"{count_of(len(steps), 'tree')} identical to the recorded ones")
-    unproved = [step.event for step in steps if not step.proved]
-    if unproved:
-        say(f"not proved, as the patch was dropped: {', '.join(unproved)}: taken from Git's objects")
-    if into is not None:
-        say(f"wrote {into}")
-
-
 @click.command()
 @format_options
 def path(style: str) -> None:
