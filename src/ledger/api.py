@@ -39,6 +39,7 @@ from ledger.provenance import Provenance
 
 if TYPE_CHECKING:
     from ledger.operations.committing import Committed
+    from ledger.operations.culprits import Bisected
     from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.rebasing import Rebased
     from ledger.operations.series import Trial
@@ -258,6 +259,31 @@ class Ledger(LedgerKeeper):
         from ledger.operations import gating, series
 
         return series.gate_each(self._workspace, options or gating.GateOptions(), progress or _no_progress)
+
+    def bisect(
+        self,
+        gate: str,
+        *,
+        good: str = "",
+        bad: str = "@",
+        progress: Progress | None = None,
+        jobs: int = 2,
+    ) -> Bisected:
+        """Find the first live state on which a gate fails. See `bisecting.bisect`.
+
+        Args:
+            gate: The gate's name.
+            good: An event at which it passes, of the same run; by default the newest known, else the base.
+            bad: An event at which it fails.
+            progress: Gets a state and a line to show, from any thread.
+            jobs: How many states are measured side by side.
+        """
+        from ledger.operations import bisecting
+
+        run, bad_v = self.resolve(bad)
+        good_v = self.resolve_range(f"{run}:..{good}").until_v if good else 0
+        ends = bisecting.Ends(run, bad_v, good_v)
+        return bisecting.bisect(self._workspace, gate, ends, progress or _no_progress, jobs=jobs)
 
     def accept_policy(self, *, profile: str = "", reason: str = "") -> PolicySet | None:
         """Let the configuration as it is now be the policy in force. See `operations.policy.accept`."""

@@ -8,6 +8,7 @@ See: ``docs/format.md``, "Reports".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 from msgspec import Struct
@@ -68,3 +69,13 @@ class Report(Struct, frozen=True, omit_defaults=True, kw_only=True):
     tests: tuple[TestResult, ...] = ()
     files: tuple[FileCoverage, ...] = ()
     problems: tuple[str, ...] = ()
+
+    def complaints(self) -> Iterator[str]:
+        """Yield what it complains about, each with its place."""
+        for found in self.findings:
+            column = f":{found.column}" if found.column else ""
+            line = f":{found.line}{column}" if found.line else ""
+            yield f"{found.path}{line}: {found.rule} {found.message}" if found.path else found.message
+        for test in self.tests:
+            if test.outcome in ("failed", "error"):
+                yield f"{test.outcome}: {test.name}"

@@ -25,6 +25,7 @@ _MODULES = {
     "ledger.cli.patching": ("apply", "record", "undo"),
     "ledger.cli.moving": ("mv", "canonicalize"),
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
+    "ledger.cli.bisecting": ("bisect",),
     "ledger.cli.asking": ("error", "questions", "answer", "retire"),
     "ledger.cli.stepping": ("run-step",),
     "ledger.cli.running": ("run", "commit"),

@@ -93,6 +93,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (ReportUnreadable, INCONCLUSIVE),
         *_query_rows(),
         *_audit_rows(),
+        *_bisect_rows(),
         *_checkpoint_rows(),
         *_transfer_rows(),
         *_tracking_rows(),
@@ -153,6 +154,13 @@ def _checkpoint_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     yield (checkpoint_errors.KeyExists, PROTECTED)
     yield (checkpoint_errors.CheckpointInTheWay, PROTECTED)
     yield (checkpoint_errors.NoEvents, NOT_APPLIED)
+
+
+def _bisect_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import bisect_errors
+
+    yield (bisect_errors.WrongEnd, USAGE)
+    yield (bisect_errors.UnmeasurableEnd, INCONCLUSIVE)
 
 
 def _audit_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

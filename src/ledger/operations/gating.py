@@ -13,16 +13,13 @@ from functools import partial
 import msgspec
 from msgspec import Struct
 
-from codex_ml.errors import CodexError
 from ledger.configurations import configuration_of
 from ledger.drift import list_drift, snapshot_tree
 from ledger.errors import DriftInTheWay, NotCandidate, NoWorkTree, UnknownName
 from ledger.events import Event, GateMeasured
 from ledger.gates.defaults import AUDITS, NOT_CONFIGURED
-from ledger.gates.documents import InvalidConfiguration
 from ledger.gates.judge import judge
 from ledger.history import History, StateAt
-from ledger.isolation import isolated, list_visible
 from ledger.measurements import Verdict
 from ledger.operations import policy as policies
 from ledger.operations.conflicts import check_resolved
@@ -32,14 +29,12 @@ from ledger.operations.recording import measured_event, ticket_events
 from ledger.operations.rollback import roll_back
 from ledger.operations.runs import ensure_written
 from ledger.operations.settling import gate_questions, settle_measurement, settle_recalled
+from ledger.operations.sites import Stand, dependencies
 from ledger.operations.verdicts import Gated, GateResult, recall, result_of
 from ledger.policies import Rule
-from ledger.projections.refs import RunRef
-from ledger.references import EventRange
-from ledger.repository import Repository
 from ledger.requests import AlreadyDone
 from ledger.run import RunLog
-from ledger.tokens import configured_counter, digest_of, unaccepted_range
+from ledger.tokens import unaccepted_range
 from ledger.workspace import Workspace
 from patches.errors import show_path
 from patches.model import Entry
@@ -248,39 +243,19 @@ def _run_missing(round_: _Round, options: GateOptions, progress: Progress) -> No
 
 @contextmanager
 def _site(round_: _Round, options: GateOptions, entries: Mapping[bytes, Entry]) -> Generator[Site]:
-    workspace = round_.workspace
-    cache_dir = workspace.repository.ledger_dir / "cache" / "tools"
-    tree = round_.candidate.tree
-    patches = unaccepted_range(round_.run, round_.history)
-    if not options.isolated:
-        root = workspace.repository.work_dir
-        assert root is not None
-        own = workspace.repository
-        depends = _dependencies(round_, patches, own)
-        now = partial(snapshot_tree, own)
-        yield Site("work-tree", tree, root, entries, cache_dir, now, str(patches), depends)
+    workspace, own = round_.workspace, round_.workspace.repository
+    if options.isolated:
+        stand = Stand(workspace, round_.run, round_.history, round_.rules)
+        with stand.isolated(round_.policy.isolated) as site:
+            yield site
         return
-    commit = RunRef(workspace.repository, round_.run).commit_at(round_.candidate.v)
-    assert commit is not None, "every state has its commit"
-    with isolated(workspace.repository, commit, round_.policy.isolated) as repository:
-        root = repository.work_dir
-        assert root is not None
-        links = list_visible(repository, round_.policy.isolated.link)
-        depends = _dependencies(round_, patches, repository)
-        now = partial(snapshot_tree, repository, links)
-        yield Site("isolated", tree, root, entries, cache_dir, now, str(patches), depends)
-
-
-def _dependencies(round_: _Round, patches: EventRange, repository: Repository) -> dict[str, str]:
-    """Return what results about patches depend on in a work tree; nothing where no gate asks for them."""
-    if not any(step.about_patches for rule in round_.rules.values() for step in rule.steps):
-        return {}
-    cache_dir = repository.ledger_dir / "cache"
-    try:
-        tokenizer = configured_counter(repository, cache_dir, round_.workspace.store.read_body).name
-    except (CodexError, InvalidConfiguration, OSError):
-        tokenizer = "unusable"  # What is wrong with it the gate's own command says.
-    return {"patches": digest_of(round_.history, patches), "tokenizer": tokenizer}
+    root = own.work_dir
+    assert root is not None
+    patches = unaccepted_range(round_.run, round_.history)
+    depends = dependencies(workspace.store, round_.history, round_.rules, patches, own)
+    cache_dir = own.ledger_dir / "cache" / "tools"
+    now = partial(snapshot_tree, own)
+    yield Site("work-tree", round_.candidate.tree, root, entries, cache_dir, now, str(patches), depends)
 
 
 def _find_recorded(

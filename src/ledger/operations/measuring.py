@@ -92,6 +92,7 @@ class Crew:
         conclude: Callable[[Measurement], Verdict],
         progress: Callable[[str, str], None],
         known: Mapping[str, Verdict],
+        stop: Flag | None = None,
     ) -> None:
         """Get ready to measure.
 
@@ -101,12 +102,13 @@ class Crew:
             conclude: Gets each measurement in the caller's thread, and says what became of it.
             progress: Gets a gate's name and the last line that it printed, from any thread.
             known: The verdicts of gates that are not run, as they were measured before.
+            stop: Ends all commands as soon as it is set, from any thread; what they found then is of no use.
         """
         self._site = site
         self._rules = dict(rules)
         self._conclude = conclude
         self._progress = progress
-        self._stop = Flag()
+        self._stop = Flag() if stop is None else stop
         self._verdicts: dict[str, Verdict] = dict(known)
         self._left_reports: dict[str, tuple[Execution, dict[str, bytes]]] = {}
         self.not_run: dict[str, str] = {}

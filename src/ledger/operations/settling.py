@@ -7,7 +7,7 @@ append that they come of, so there is no verdict and no refusal without its ques
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import UnsetType
@@ -95,7 +95,7 @@ def _answer_gate(log: RunLog, history: History, event: GateMeasured, rule: Rule)
 def _of_measurement(log: RunLog, event: GateMeasured) -> Capture:
     report = None if event.report is None else msgspec.json.decode(log.read_body(event.report), type=Report)
     lines = [f"gate {event.gate}: {event.verdict}", *event.reasons]
-    shown = [] if report is None else list(_shown(report))
+    shown = [] if report is None else list(report.complaints())
     lines += shown[:_SHOWN]
     if len(shown) > _SHOWN:
         lines.append(f"… and {len(shown) - _SHOWN} more: `ledger show {event.reference}`")
@@ -108,17 +108,6 @@ def _of_measurement(log: RunLog, event: GateMeasured) -> Capture:
         source_v=event.v,
         exit_code=exits[-1] if exits else None,
     )
-
-
-def _shown(report: Report) -> Iterable[str]:
-    """Yield what a report complains about, each with its place."""
-    for found in report.findings:
-        column = f":{found.column}" if found.column else ""
-        line = f":{found.line}{column}" if found.line else ""
-        yield f"{found.path}{line}: {found.rule} {found.message}" if found.path else found.message
-    for test in report.tests:
-        if test.outcome in ("failed", "error"):
-            yield f"{test.outcome}: {test.name}"
 
 
 def ask_refusal(

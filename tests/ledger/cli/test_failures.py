@@ -13,6 +13,7 @@ import ingestion
 import ledger
 import patches
 from ingestion.errors import IngestionError
+from ledger.bisect_errors import WrongEnd
 from ledger.cli import failures
 from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
@@ -72,6 +73,7 @@ OF_ITS_FACTS = {
     BundleTooLarge: [BundleTooLarge(Path("runs.zip"), 1 << 40, 1 << 30)],
     MissingBase: [MissingBase("port", None, "4b" * 20), MissingBase("port", "ab" * 20, "4b" * 20)],
     LeftOut: [LeftOut(b"new/a.txt", "only one side has it", "make it with `diff -ruN`")],
+    WrongEnd: [WrongEnd("tests", "port:3", "port:9", good=good) for good in (True, False)],
     RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
 }
 """Errors whose hint names what they are about."""
