@@ -60,6 +60,7 @@ coverage: $(VENV)/.all ## The suite again, with what it did not reach
 bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this repository (ARGS=/path for another)
 	@$(PY) bench/history.py $(or $(ARGS),.)
 	@$(PY) bench/recorded.py $(or $(ARGS),.)
+	@$(PY) bench/replay.py
 	@$(PY) bench/large_patches.py
 	@$(PY) bench/golden.py
 	@$(PY) bench/apply_cost.py

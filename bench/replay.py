@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,7 @@ class Spent(NamedTuple):
     """What a process took."""
 
     seconds: float
+    cpu_s: float
     peak_mib: float
 
 
@@ -142,6 +144,7 @@ def record(source: Git, steps: Sequence[Step]) -> Path:
 def run_measured(command: Sequence[str], cwd: Path, env: dict[str, str]) -> Spent:
     """Run a process to its end and return what it took."""
     peak = 0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
     with subprocess.Popen(
         command, cwd=cwd, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -153,7 +156,9 @@ def run_measured(command: Sequence[str], cwd: Path, env: dict[str, str]) -> Spen
         seconds = time.perf_counter() - started
     if process.returncode:
         raise SystemExit(f"error: {' '.join(command[:4])} ended with {process.returncode}")
-    return Spent(seconds, peak / (1 << 10))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Spent(seconds, cpu_s, peak / (1 << 10))
 
 
 def read_own_kib(pid: int) -> int:
@@ -180,6 +185,11 @@ def replay(root: Path, source: Git, patches: int) -> Spent:
     env = {name: value for name, value in source.env.items() if name != "GIT_DIR"}
     # The run's first two events are its beginning and its policy.
     return run_measured([str(LEDGER), "replay", "--until", f"replay:{patches + 2}"], root, env)
+
+
+def told(name: str, spent: Spent, other: Spent) -> str:
+    """Return a line on one process, beside the other one of its round."""
+    return f"{name} {spent.seconds:6.2f} s, cpu {spent.cpu_s:6.2f} s ({other.seconds / spent.seconds:.2f}x)"
 
 
 def main() -> int:
@@ -210,19 +220,16 @@ def main() -> int:
         for _ in range(options.rounds):
             peers.append(apply_by_git(source, steps))
             ours.append(replay(root, source, len(steps)))
-            ratio = peers[-1].seconds / ours[-1].seconds
-            print(
-                f"git {peers[-1].seconds:6.2f} s  replay {ours[-1].seconds:6.2f} s  {ratio:.2f}x", flush=True
-            )
+            print(f"{told('git', peers[-1], ours[-1])}   {told('replay', ours[-1], peers[-1])}", flush=True)
         fewer = replay(root, source, len(steps) // 10)
     for name, spent in (("git apply --cached", peers), ("ledger replay", ours)):
         rate = len(steps) / median(each.seconds for each in spent)
         print(f"{name:20} {rate:8.0f} patches/s  peak {max(each.peak_mib for each in spent):6.0f} MiB")
     print(f"{'… a tenth of them':20} {'':18}  peak {fewer.peak_mib:6.0f} MiB")
-    ratios = [git.seconds / own.seconds for git, own in zip(peers, ours, strict=True)]
-    print(
-        f"{len(steps)}/{len(steps)} trees identical, {median(ratios):.2f}x of git (median of {len(ratios)})"
-    )
+    by_clock = median(git.seconds / own.seconds for git, own in zip(peers, ours, strict=True))
+    by_cpu = median(git.cpu_s / own.cpu_s for git, own in zip(peers, ours, strict=True))
+    print(f"{len(steps)}/{len(steps)} trees identical")
+    print(f"medians of {len(ours)}: {by_clock:.2f}x of git by the clock, {by_cpu:.2f}x by processor time")
     return 0
 
 

@@ -135,11 +135,7 @@ class _Search:
 
         Those that are ``needed`` are not passed over where their work tree cannot be set up.
         """
-        stands: dict[int, Stand] = {}
-        for at in probes:
-            stand = self._stand(self.line[at])
-            if stand is not None:
-                stands[at] = stand
+        stands = self._stands(probes)
         stop = [Flag() for _ in stands]
         running: dict[Future[tuple[Measurement, Site]], int] = {}
         with ThreadPoolExecutor(max_workers=jobs) as pool:
@@ -155,16 +151,22 @@ class _Search:
                 for flag in stop:
                     flag.set()
 
-    def _stand(self, state: StateAt) -> Stand | None:
-        """Return what a state's work tree is made of; None where it cannot be measured: it is passed over."""
-        self.workspace.require(self.run)
-        history = History.of(self.events, state.v)
-        try:
-            check_resolved(self.workspace, self.run, history)
-        except UnresolvedConflicts as error:
-            self._skip(state.tree, str(error))
-            return None
-        return Stand(self.workspace, self.run, history, self._rules)
+    def _stands(self, probes: Sequence[int]) -> dict[int, Stand]:
+        """Return what the work trees of states are made of; one with unresolved conflicts is passed over."""
+        if not probes:
+            return {}
+        with self.workspace.locked():
+            # What a crash left of the run's ref and objects is made whole: the work trees are made of them.
+            self.workspace.require(self.run)
+        stands: dict[int, Stand] = {}
+        for at in probes:
+            history = History.of(self.events, self.line[at].v)
+            try:
+                check_resolved(self.workspace, self.run, history)
+                stands[at] = Stand(self.workspace, self.run, history, self._rules)
+            except UnresolvedConflicts as error:
+                self._skip(self.line[at].tree, str(error))
+        return stands
 
     @property
     def _rules(self) -> dict[str, Rule]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent / "e2e"))
-from shell import Shell  # pyright: ignore[reportMissingImports] - its folder is added above
+from shell import LEDGER, Shell  # pyright: ignore[reportMissingImports] - its folder is added above
 
 CONFIGURED = (
     b"gates.lint.mode = 'off'\ngates.tests.mode = 'off'\ngates.cov.mode = 'off'\n"
@@ -93,6 +96,22 @@ def test_a_beginning_whose_objects_are_gone(shell: Shell) -> None:
     (shell.root / ".git/objects" / tree[:2] / tree[2:]).unlink()
     shell("replay", "--from", "patch:1").refuses(8, tree)
     assert shell("replay").code == 0
+
+
+def test_a_terminal_sees_how_far_it_is(shell: Shell) -> None:
+    """On standard error alone; nothing of it goes elsewhere, and the line is taken away."""
+    assert "\x1b" not in shell("replay").err
+    master, slave = pty.openpty()
+    done = subprocess.run(
+        [LEDGER, "replay"], cwd=shell.root, stdout=subprocess.PIPE, stderr=slave, check=True
+    )
+    os.close(slave)
+    said = os.read(master, 1 << 16).decode()
+    os.close(master)
+    last = shell("log", "-n", "1", "--json").out
+    assert f"replay: port:1 of {json.loads(last)[0]['event'].partition(':')[2]}" in said
+    assert said.rpartition("\x1b[2K")[2].strip().endswith("trees identical to the recorded ones")
+    assert b"\x1b" not in done.stdout
 
 
 # ── another policy ───────────────────────────────────────────────────────────────────────────────
