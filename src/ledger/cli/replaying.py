@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 policy_option = click.option(
     "--policy",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="What the policy of this configuration file would have accepted.",
 )

@@ -2,7 +2,8 @@
 
 A gate that does not pass asks, and is answered where it passes on the candidate. A patch that does not
 apply asks, and is answered where one of its source, or of its bytes, applies. Both are events of the very
-append that they come of, so there is no verdict and no refusal without its question.
+append that they come of, so there is no verdict and no refusal without its question, but for what a bisection
+measures: a failure that lies behind asks nobody.
 """
 
 from __future__ import annotations

@@ -162,6 +162,7 @@ def test_the_profile_of_the_run(shell: Shell) -> None:
     assert "no gate is strict there" in done.err
     shell("state", "--profile", "nightly").refuses(2, "nightly")
     shell("state", "--profile", "dev", "--candidate").refuses(2, "--candidate")
+    shell("state", "--policy", "nowhere.toml").refuses(8, "nowhere.toml")
     shell("state", "--policy", other(shell, "treshold = 1\n")).refuses(2, "other.toml", "treshold")
 
 
