@@ -275,7 +275,7 @@ class Ledger(LedgerKeeper):
             gate: The gate's name.
             good: An event at which it passes, of the same run; by default the newest known, else the base.
             bad: An event at which it fails.
-            progress: Gets a state and a line to show, from any thread.
+            progress: Gets a probe and a line to show, from any thread.
             jobs: How many states are measured side by side.
         """
         from ledger.operations import bisecting

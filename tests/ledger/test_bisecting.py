@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parent))
 from book import Book, File, damage
@@ -22,6 +23,7 @@ from ledger.events import ErrorCaptured, GateMeasured, TicketOpened
 from ledger.operations.culprits import Bisected
 from ledger.operations.gating import GateOptions
 from ledger.reference_errors import UnknownReference
+from ledger.run import identify
 
 CONFIGURED = (
     b"gates.lint.mode = 'off'\ngates.tests.mode = 'off'\ngates.cov.mode = 'off'\n"
@@ -270,7 +272,6 @@ def test_a_flaky_state_is_passed_over(line: Line) -> None:
     """Both outcomes were recorded on it: neither counts."""
     line.go(0, 1)
     flaky = line.go(0, 2)
-    line.book.put(b"n", File(b"0 2\n"))
     line.ledger.gate(GateOptions())
     event = line.events(GateMeasured)[-1]
     bad = line.go(1, 3)
@@ -284,12 +285,23 @@ def test_a_flaky_state_is_passed_over(line: Line) -> None:
         line.bisect(bad=flaky)
 
 
+def test_where_the_policy_lets_it_pass_a_flaky_state_says_nothing_either(line: Line) -> None:
+    """A pass beside a failure is a pass to a gate that allows it, and no evidence."""
+    line.book.put(b"ledger.toml", File(CONFIGURED + b"allow-flaky = true\n"))
+    line.ledger.record()
+    line.ledger.accept_policy()
+    good, flaky = line.go(0, 1), line.go(0, 2)
+    line.ledger.gate(GateOptions())
+    event = line.events(GateMeasured)[-1]
+    line.go(1, 3)
+    failing(line, event)
+    found = line.bisect(good=good)
+    assert [(each.event, each.outcome) for each in found.suspects] == [(flaky, "flaky")]
+    assert "passed and failed" in found.suspects[0].reasons[0]
+
+
 def failing(line: Line, event: GateMeasured) -> None:
     """Record the same measurement once more, with a failure."""
-    from msgspec.structs import replace
-
-    from ledger.run import identify
-
     identity = identify(event.run, line.ledger._stamp)
     again = replace(event, **identity, v=0, prev="", metrics={"failed": 1.0}, verdict="fail")
     line.ledger.store.append([again])

@@ -48,7 +48,7 @@ def bisect(workspace: Workspace, gate: str, ends: Ends, progress: Progress, *, j
         gate: A gate of the policy in force, by which every measurement is judged.
         ends: Between which states. Where no first one is named it is the newest before the last on which the
             gate has passed, else the run's base.
-        progress: Gets a state and a line to show, from any thread.
+        progress: Gets a probe and a line to show, from any thread.
         jobs: How many states are measured side by side.
 
     Raises:
@@ -94,7 +94,10 @@ class _Search:
     def _look(self, tree: str) -> Found:
         """Note what the measurements of a tree come to, if that is an answer."""
         found = standing_of(self.history, tree, self.gate, self.rule)
-        if found.outcome not in ("inconclusive", "not measured"):
+        if self.history.is_flaky(tree, self.gate, self.rule):
+            # Also where the policy lets it pass: it says nothing about which patch it was.
+            self.known[tree], self.reasons[tree] = "flaky", "it both passed and failed on this very tree"
+        elif found.outcome not in ("inconclusive", "not measured"):
             self.known[tree] = found.outcome
         return found
 
@@ -184,9 +187,12 @@ class _Search:
             found.append(measured)
             return "pass"
 
-        progress(name, "a work tree is made")
+        def show(_: str, line: str) -> None:
+            progress(f"probe {place + 1}", f"{name} {line}")
+
+        show("", "gets a work tree")
         with stand.isolated(self.policy.isolated, place=place) as site:
-            crew = Crew(site, self._rules, conclude, lambda _, line: progress(name, line), {}, stop)
+            crew = Crew(site, self._rules, conclude, show, {}, stop)
             crew.measure()
         return found[0], site
 
