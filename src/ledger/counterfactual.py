@@ -202,9 +202,8 @@ def standing_of(history: History, tree: str, gate: str, rule: Rule) -> Found:
         return Found("not measured")
     outcome = history.standing(tree, gate, rule)
     if outcome is None:
-        ran, asked = _commands(measured[-1].commands), _commands(step.command for step in rule.steps)
-        what = f"`{ran}`, the policy asks for `{asked}`" if ran != asked else "another environment or feeder"
-        return Found("inconclusive", measured[-1], (f"measured with {what}",))
+        reason = f"measured with {_other_definition(history, measured[-1], rule)}"
+        return Found("inconclusive", measured[-1], (reason,))
     deciding = history.last_failure(tree, gate, rule) if outcome == "fail" else None
     if deciding is None:
         # Of a pass the last that passed: of several some may have been inconclusive.
@@ -215,6 +214,30 @@ def standing_of(history: History, tree: str, gate: str, rule: Rule) -> Found:
     if outcome == "fail" and history.is_flaky(tree, gate, rule):
         return Found("flaky", deciding, ("it both passed and failed on this very tree", *reasons))
     return Found(outcome, deciding, reasons)
+
+
+_PARTS = {
+    "env": "environment variables",
+    "fed_by": "feeder",
+    "feeder": "feeder",
+    "outside": "packages outside",
+}
+
+
+def _other_definition(history: History, measured: GateMeasured, rule: Rule) -> str:
+    """Return in words how a measurement was made otherwise than a rule asks for."""
+    policies = {} if history.policy_set is None else history.policy_set.profiles
+    rules = [policy.gates[measured.gate] for policy in policies.values() if measured.gate in policy.gates]
+    made = next((each for each in rules if each.definition == measured.definition), None)
+    if made is not None and made.steps == rule.steps:
+        differ = [words for name, words in _PARTS.items() if getattr(made, name) != getattr(rule, name)]
+        return f"other {' and '.join(dict.fromkeys(differ))}"
+    # Of a policy that is not recorded any more there is the command as it ran, its placeholders filled in.
+    ran = _commands(measured.commands if made is None else (step.command for step in made.steps))
+    asked = _commands(step.command for step in rule.steps)
+    if ran == asked:
+        return f"`{ran}`, but its result read in another way"
+    return f"`{ran}`, the policy asks for `{asked}`"
 
 
 def _commands(commands: Iterable[Iterable[str]]) -> str:

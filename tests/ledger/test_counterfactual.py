@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chronicle import Chronicle, Files, rule
@@ -19,7 +20,7 @@ from ledger.counterfactual import Comparison, OtherPolicy, choose_policy, compar
 from ledger.errors import UnknownName
 from ledger.events import PolicySet
 from ledger.gates.documents import InvalidConfiguration
-from ledger.policies import Policy
+from ledger.policies import Policy, Step
 from ledger.query.session import open_session
 from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
@@ -119,8 +120,13 @@ def test_a_command_that_differs_is_inconclusive(stamp: Stamp) -> None:
     reason = "measured with `check`, the policy asks for `other`"
     assert lacking(found, patch) == [("lint", "inconclusive", (reason,)), ("tests", "not measured", ())]
     assert lacking(found, 1) == [("lint", "not measured", ()), ("tests", "not measured", ())]
-    elsewhere = asked(chronicle, Policy(gates={"lint": rule(env=("HOME",))}))
-    assert lacking(elsewhere, patch)[0][2] == ("measured with another environment or feeder",)
+    steps = (Step(command=("check",), exit_codes=(0, 1)),)
+    otherwise = asked(chronicle, Policy(gates={"lint": replace(rule(), steps=steps)}))
+    assert lacking(otherwise, patch)[0][2] == ("measured with `check`, but its result read in another way",)
+    elsewhere = asked(chronicle, Policy(gates={"lint": rule(env=("HOME",), outside=("x",))}))
+    assert lacking(elsewhere, patch)[0][2] == (
+        "measured with other environment variables and packages outside",
+    )
 
 
 def test_both_outcomes_on_one_tree_are_flaky(stamp: Stamp) -> None:

@@ -53,7 +53,7 @@ def bisect(gate: str, good: str, bad: str, jobs: int, style: str) -> None:
         click.get_current_context().exit(INCONCLUSIVE.code)
 
 
-_COLUMNS = ("what", "event", "gate", "measured", "source", "phase", "actor", "at")
+_COLUMNS = ("what", "event", "gate", "found", "measured", "source", "phase", "actor", "at")
 
 
 def _write(found: Bisected, style: str) -> None:
@@ -70,7 +70,7 @@ def _write(found: Bisected, style: str) -> None:
 
 def _row(what: str, at: Evidence) -> tuple[object, ...]:
     moment = show_moment(at.at_ns)
-    return (what, at.event, at.outcome, at.measured, at.source, at.phase, at.actor, moment)
+    return (what, at.event, at.outcome, at.summary, at.measured, at.source, at.phase, at.actor, moment)
 
 
 def _say(found: Bisected) -> None:
