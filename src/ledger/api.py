@@ -38,6 +38,7 @@ from ledger.operations.planning import Offer
 from ledger.provenance import Provenance
 
 if TYPE_CHECKING:
+    from ledger.operations.branching import Branched
     from ledger.operations.committing import Committed
     from ledger.operations.culprits import Bisected
     from ledger.operations.gating import GateOptions, Progress
@@ -168,12 +169,44 @@ class Ledger(LedgerKeeper):
         workspace = self._asking(PatchApplied, "canonicalize", **given)
         return moving.canonicalize(workspace, plan, note=note, allow_secrets=allow_secrets)
 
-    def undo(self, *, with_drift: bool = False) -> Applied:
-        """Take away the newest live state of the open run. See `rollback.undo`."""
-        from ledger.operations import rollback
+    def undo(self, count: int = 1, *, through: str = "", with_drift: bool = False) -> Applied:
+        """Take back the newest operations of the open run; ``through`` names the last. See `undoing.undo`."""
+        from ledger.operations import undoing
 
-        workspace = self._asking(PatchRolledBack, "undo", with_drift=with_drift)
-        return rollback.undo(workspace, with_drift=with_drift)
+        run, v = self.resolve(through) if through else ("", None)
+        # A request that asks for the newest alone is what it was before there was a choice.
+        given = {"count": count} if count != 1 else {}
+        given |= {} if v is None else {"through": v}
+        workspace = self._asking((PatchApplied, PatchRolledBack), "undo", with_drift=with_drift, **given)
+        return undoing.undo(workspace, count, through=v, with_drift=with_drift, run=run)
+
+    def redo(self, count: int = 1, *, with_drift: bool = False) -> Applied:
+        """Take again what was undone last. See `undoing.redo`."""
+        from ledger.operations import undoing
+
+        kinds = (PatchApplied, PatchRolledBack)
+        workspace = self._asking(kinds, "redo", count=count, with_drift=with_drift)
+        return undoing.redo(workspace, count, with_drift=with_drift)
+
+    def restore(
+        self, reference: str, paths: Sequence[bytes] = (), *, note: str = "", allow_secrets: bool = False
+    ) -> Applied:
+        """Make the candidate of an event the present one, or some paths of it. See `restoring.restore`."""
+        from ledger.operations import restoring
+
+        run, v = self.resolve(reference)
+        given = {"run": run, "v": v, "paths": list(paths), "note": note, "allow_secrets": allow_secrets}
+        workspace = self._asking(PatchApplied, "restore", **given)
+        return restoring.restore(workspace, run, v, paths=paths, note=note, allow_secrets=allow_secrets)
+
+    def branch(
+        self, name: str, reference: str = "@", *, squash: bool = False, force: bool = False
+    ) -> Branched:
+        """Make a Git branch of a run's states up to an event. See `branching.branch`."""
+        from ledger.operations import branching
+
+        run, v = self.resolve(reference)
+        return branching.branch(self._workspace, name, run, v, squash=squash, force=force)
 
     def enter_phase(self, phase: str, *, note: str = "") -> PhaseEntered:
         """Enter a phase of the open run, or of a new one. See `phases.enter`."""

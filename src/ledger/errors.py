@@ -348,16 +348,6 @@ class NothingToCommit(LedgerError):
         super().__init__(f"run {run}: HEAD has the tree {tree[:12]} already")
 
 
-class NothingToUndo(LedgerError):
-    """The candidate is the run's base. Nothing was written."""
-
-    hint = "`ledger log` lists what happened in the run"
-
-    def __init__(self, run: str) -> None:
-        self.run = run
-        super().__init__(f"run {run}: the candidate is its base, there is nothing to undo")
-
-
 class NotFinal(LedgerError):
     """The run cannot be finalized yet. ``missing`` has what is missing, with the command for it."""
 

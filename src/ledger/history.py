@@ -37,6 +37,7 @@ from ledger.filerecords import changes_paths
 from ledger.gates.judge import judge
 from ledger.measurements import Verdict
 from ledger.policies import Policy, Rule
+from ledger.timeline import Timeline
 
 
 class StateAt(NamedTuple):
@@ -62,7 +63,7 @@ class History:
     that each error belongs to, ``errors`` the errors themselves, and ``closed`` what closed a question;
     ``refused`` are the patches that did not apply; ``checks`` what was verified of result trees,
     ``weakened`` where the policy came to ask for less; ``commits`` the commits seen, each with its state's
-    version.
+    version; ``timeline`` what can be undone and redone.
     """
 
     def __init__(self, policy: Policy | None = None) -> None:
@@ -81,6 +82,7 @@ class History:
         self.checks: list[ChecksVerified] = []
         self.weakened: list[Weakening] = []
         self.commits: list[tuple[str, int]] = []
+        self.timeline = Timeline()
         self.v = 0
         self._fixed = policy is not None
         self._measured: dict[tuple[str, str], list[GateMeasured]] = {}
@@ -148,11 +150,15 @@ class History:
         return frozenset(path for patch in live for path in changes_paths(patch.files))
 
     def by_hand(self, v: int) -> bool:
-        """Tell whether a patch holds edits made by hand, also where a rebase has brought them along."""
+        """Tell whether a patch holds edits made by hand, also those that a rebase or a redo brought along."""
+        return self.original(v).cause == "drift"
+
+    def original(self, v: int) -> PatchApplied:
+        """Return the patch that a patch is, or that a rebase, an undo or a redo has brought along in it."""
         patch = self.patches[v]
-        while patch.cause == "rebase" and patch.of is not None:
+        while patch.cause in ("rebase", "undo") and patch.of is not None:
             patch = self.patches[patch.of]
-        return patch.cause == "drift"
+        return patch
 
     def last_failure(self, tree: str, gate: str, rule: Rule) -> GateMeasured | None:
         """Return the last measurement by which a gate fails on a tree, in the newest environment."""
@@ -241,6 +247,7 @@ class History:
 
     def _take_state(self, event: TreeEvent) -> None:
         self._trees.add(str(tree_after(event)))
+        self.timeline.take(event)
         if isinstance(event, PatchRolledBack):
             self.live = [at for at in self.live if at.v <= event.to_v]
             return

@@ -73,10 +73,12 @@ class LedgerKeeper(LedgerReader):
         """Whether the next change is given an id."""
         return bool(self._given_id)
 
-    def _asking(self, kind: type[Event], command: str, **given: object) -> Workspace:
-        """Return the workspace, told which event the id of `once` is for."""
+    def _asking(
+        self, kinds: type[Event] | tuple[type[Event], ...], command: str, **given: object
+    ) -> Workspace:
+        """Return the workspace, told which event the id of `once` is for: the first of these kinds."""
         workspace = self._workspace
-        workspace.request = Request(self._given_id, kind, command, given) if self._given_id else None
+        workspace.request = Request(self._given_id, kinds, command, given) if self._given_id else None
         self._given_id = ""
         return workspace
 

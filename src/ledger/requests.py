@@ -27,10 +27,16 @@ class AlreadyDone(Exception):
 
 
 class Request:
-    """One request under the id that its writer gave: the next event of ``kind`` gets the id, once."""
+    """One request under the id that its writer gave: the next event of one of ``kinds`` gets the id, once."""
 
-    def __init__(self, id_: str, kind: type[Event], command: str, given: Mapping[str, object]) -> None:
-        self.id, self.kind = id_, kind
+    def __init__(
+        self,
+        id_: str,
+        kinds: type[Event] | tuple[type[Event], ...],
+        command: str,
+        given: Mapping[str, object],
+    ) -> None:
+        self.id, self.kinds = id_, kinds
         self.digest = digest_request(command, given)
         self.spent = False
 
@@ -38,7 +44,7 @@ class Request:
         """Return a group with the id on the event that was asked for, the first of its kind."""
         named = list(group)
         for at, event in enumerate(named):
-            if isinstance(event, self.kind) and not self.spent:
+            if isinstance(event, self.kinds) and not self.spent:
                 named[at] = msgspec.structs.replace(event, id=self.id, request=self.digest)
                 self.spent = True
         return named

@@ -106,15 +106,13 @@ class Workspace:
         mine = [head for head in self.store.heads().values() if head.open and head.work_tree == name]
         return max(mine, key=lambda head: head.position, default=None)
 
-    def run_events(self, run: str, after_v: int = 0) -> Iterator[AnyEvent]:
-        """Yield a run's events past version ``after_v``, in order."""
-        return (frame.event for frame in self.store.of_run(run, after_v))
+    def run_events(self, run: str, after_v: int = 0, until_v: int | None = None) -> Iterator[AnyEvent]:
+        """Yield a run's events past version ``after_v`` up to ``until_v``, in order."""
+        return (frame.event for frame in self.store.of_run(run, after_v, until_v))
 
     def history(self, log: RunLog) -> History:
         """Return the history of a run, with what is not in the log yet."""
-        if not log.written:
-            return History.of(_known(log.unwritten))
-        return History.of(self.run_events(log.head.run))
+        return History.of(self.run_events(log.head.run) if log.written else _known(log.unwritten))
 
     def pending(self) -> bool:
         """Return whether an event may not have reached the work tree. Reads only."""
@@ -231,7 +229,7 @@ class Workspace:
         pending = version is not None and version < head.tree_v
         if version is None or pending or pygit2.Oid(hex=head.tree) not in self.repository.git:
             # Objects are not synced before the event is: a power failure can take them.
-            self._restore_objects(head.run)
+            self.restore_objects(head.run)
         if version is None:
             ref.project(self.run_events(head.run))
         elif pending:
@@ -424,7 +422,7 @@ class Workspace:
         # A base that is gone from the repository keeps nobody from working: `verify` tells.
         with suppress(LedgerError, PatchError):
             if version < head.tree_v:
-                self._restore_objects(head.run)
+                self.restore_objects(head.run)
                 ref.project(self.run_events(head.run, version))
             self.project_accepted(RunLog(self.store, self.stamp, head))
 
@@ -435,8 +433,13 @@ class Workspace:
             with suppress(IndexLocked):
                 self.work_tree.adopt(())
 
-    def _restore_objects(self, run: str) -> None:
-        """Make every object of a run's states again, from its base and the stored patches."""
+    def restore_objects(self, run: str) -> None:
+        """Make every object of a run's states again, from its base and the stored patches.
+
+        Raises:
+            MissingObject: The repository has not all of the base. The objects before are made.
+            ReplayMismatch, DroppedBody, DamagedLedger: As `replay`.
+        """
         from ledger.replay import replay
 
         self.repository.store_empty_tree()

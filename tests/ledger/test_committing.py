@@ -72,14 +72,14 @@ def test_a_branch_that_moves_meanwhile_is_not_moved_back(
     """The commit that was made is reached by nothing, and no event is written."""
     ledger.apply(checked.patch(GOOD))
     count = len(list(ledger.events()))
-    make = committing._commit_tree
+    make = committing.commit_tree
 
     def raced(*args: object) -> str:
         oid = make(*args)  # type: ignore[arg-type]
         checked.book.git("commit", "--quiet", "--allow-empty", "-m", "meanwhile")
         return oid
 
-    monkeypatch.setattr(committing, "_commit_tree", raced)
+    monkeypatch.setattr(committing, "commit_tree", raced)
     with pytest.raises(GitFailed):
         ledger.commit("mine", candidate=True)
     assert checked.book.line("log", "-1", "--format=%s") == "meanwhile"

@@ -64,6 +64,9 @@ WRITES: dict[str, Callable[[Ledger, Book], object]] = {
     "record": lambda ledger, _: ledger.record(note="by hand"),
     "mv": lambda ledger, _: ledger.move([b"b"], b"c"),
     "undo": lambda ledger, _: ledger.undo(),
+    "undo two": lambda ledger, _: ledger.undo(2),
+    "redo": lambda ledger, _: ledger.redo(),
+    "restore": lambda ledger, _: ledger.restore("1", note="why"),
     "canonicalize": lambda ledger, _: ledger.canonicalize(
         Plan((Choice(canonical=b"a", remove=(b"a.bak",)),))
     ),
@@ -98,6 +101,10 @@ def test_the_same_request_again_is_the_same_event(
     """The event has the id; asked again, by another process too, nothing is written and it is named."""
     if command != "run start":
         ledger.apply(patch_to(book, b"b", b"TWO\n"))
+    if command in ("redo", "undo two"):
+        ledger.move([b"b"], b"c")
+    if command == "redo":
+        ledger.undo()
     if command == "record":
         book.put(b"new", File(b"by hand\n"))
     if command == "gc":

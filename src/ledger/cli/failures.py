@@ -84,7 +84,6 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (NoSuchPath, NOT_APPLIED),
         (errors.NoLedger, NOT_APPLIED),
         (errors.NothingToCommit, NOT_APPLIED),
-        (errors.NothingToUndo, NOT_APPLIED),
         (errors.NoQuestion, NOT_APPLIED),
         (errors.NothingToContinue, NOT_APPLIED),
         (errors.RebaseStopped, NOT_APPLIED),
@@ -96,6 +95,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         *_bisect_rows(),
         *_checkpoint_rows(),
         *_transfer_rows(),
+        *_travel_rows(),
         *_tracking_rows(),
         *_tokenizer_rows(),
         (errors.LedgerError, USAGE),
@@ -181,6 +181,21 @@ def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     yield (transfer_errors.LeftOver, NOT_APPLIED)
     for kind in (transfer_errors.DivergedRun, transfer_errors.OpenHere, transfer_errors.FileInTheWay):
         yield (kind, PROTECTED)
+
+
+def _travel_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import travel_errors
+
+    for kind in (travel_errors.BranchExists, travel_errors.BranchInUse, travel_errors.PathInTheWay):
+        yield (kind, PROTECTED)
+    for kind in (
+        travel_errors.NothingToUndo,
+        travel_errors.NothingToRedo,
+        travel_errors.NotUndoable,
+        travel_errors.StateUnavailable,
+        travel_errors.NothingToBranch,
+    ):
+        yield (kind, NOT_APPLIED)
 
 
 def _tracking_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

@@ -1,4 +1,4 @@
-"""Commands that change the candidate: `apply`, `record`, `undo`. They print the event's reference."""
+"""Commands that change the candidate: `apply`, `record`. They print the event's reference."""
 
 from __future__ import annotations
 
@@ -211,14 +211,3 @@ def record(message: str, allow_secrets: bool) -> None:
     """
     applied = open_ledger().record(note=readable(message), allow_secrets=allow_secrets)
     report_applied(applied, "the work tree")
-
-
-@click.command()
-@click.option("--with-drift", is_flag=True, help="Take an edit that was made by hand away too.")
-@id_option
-def undo(with_drift: bool) -> None:
-    """Take away the last patch, move or recorded edit. Work tree and index follow.
-
-    It stays in the log: `ledger apply --again EVENT` brings it back.
-    """
-    report_applied(open_ledger().undo(with_drift=with_drift), "undo")

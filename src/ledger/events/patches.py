@@ -46,7 +46,8 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     allowed. ``conflicts`` are those of its paths that a three-way merge left in conflict, with the markers in
     them. ``given`` is the body with the bytes that were handed over where the patch is not those,
     ``normalised`` what was done to them to read them; ``author``, ``date`` and the body ``message`` are
-    those of the mail that it came in. Each is left out where there is none.
+    those of the mail that it came in. ``undoes`` is the version of the operation that this event takes back,
+    perhaps together with those beside it. Each is left out where there is none.
     """
 
     cause: Cause
@@ -67,6 +68,7 @@ class PatchApplied(Event, frozen=True, kw_only=True, tag="patch.applied/1"):
     author: str | UnsetType = UNSET
     date: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
+    undoes: int | UnsetType = UNSET
 
 
 class PatchRefused(Event, frozen=True, kw_only=True, tag="patch.refused/1"):
@@ -91,7 +93,7 @@ class PatchRolledBack(Event, frozen=True, kw_only=True, tag="patch.rolled_back/1
     """The states past version ``to_v`` are the candidate's no more; ``patches`` are the versions taken back.
 
     ``result_tree`` is the tree at ``to_v`` and ``files`` the way there from ``base_tree``. ``measured``
-    names the measurements that led to it.
+    names the measurements that led to it, ``undoes`` the operation that it takes back, left out where none.
     """
 
     base_tree: str
@@ -101,6 +103,7 @@ class PatchRolledBack(Event, frozen=True, kw_only=True, tag="patch.rolled_back/1
     files: tuple[FileRecord, ...]
     measured: tuple[int, ...] = ()
     with_drift: bool = False
+    undoes: int | UnsetType = UNSET
 
 
 class CheckFound(Struct, frozen=True, omit_defaults=True):

@@ -130,7 +130,7 @@ def _reused(store: Store, history: History, v: int | None, run: str) -> Mail | N
     if v is None:
         return None
     patch = history.patches.get(v)
-    mail = None if patch is None else _mail_of(store, history, patch)
+    mail = None if patch is None else mail_of(store, history, patch)
     if mail is None:
         raise UnknownReference(f"{run}:{v}", "no patch that came in a mail")
     return mail
@@ -141,7 +141,7 @@ def _alone(store: Store, history: History, head_tree: str, state: StateAt) -> Ma
     patch = history.patches.get(state.v)
     if patch is None or patch.base_tree != head_tree:
         return None
-    return _mail_of(store, history, patch)
+    return mail_of(store, history, patch)
 
 
 def _mails_since(store: Store, history: History, head_tree: str, state: StateAt) -> Iterator[Mail]:
@@ -153,12 +153,12 @@ def _mails_since(store: Store, history: History, head_tree: str, state: StateAt)
         if at.v <= state.v and at.v in history.patches:
             since.append(history.patches[at.v])
     for patch in reversed(since):
-        mail = _mail_of(store, history, patch)
+        mail = mail_of(store, history, patch)
         if mail is not None:
             yield mail
 
 
-def _mail_of(store: Store, history: History, patch: PatchApplied) -> Mail | None:
+def mail_of(store: Store, history: History, patch: PatchApplied) -> Mail | None:
     """Return what a patch's mail said, also where a rebase or ``--again`` took the patch along."""
     event, v = patch.reference, patch.v
     while isinstance(patch.author, UnsetType) and isinstance(patch.message, UnsetType):

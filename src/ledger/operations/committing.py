@@ -69,10 +69,10 @@ def commit(workspace: Workspace, asked: Authorship, *, candidate: bool = False, 
             _explain_nothing(log, state, history.candidate, candidate=candidate)
         chosen = choose(workspace.store, history, head.tree, state, asked, log.head.run)
         _, changes = patch_between(workspace, head.tree, state.tree)
-        oid = _commit_tree(workspace, log, state, head.commit, chosen)
+        oid = commit_tree(workspace, state.tree, head.commit, chosen, f"{log.head.run}:{state.v}")
         subject = chosen.message.partition("\n")[0]
         old = head.commit or "0" * 40
-        _git(workspace, "update-ref", "-m", f"ledger commit: {subject}", "HEAD", oid, old)
+        run_git(workspace, "update-ref", "-m", f"ledger commit: {subject}", "HEAD", oid, old)
         # HEAD has moved: were this to die here, the next writing command finds the commit by its tree.
         of = UNSET if chosen.of is None else chosen.of
         (event,) = log.append(
@@ -96,23 +96,37 @@ def _explain_nothing(log: RunLog, state: StateAt, newest: StateAt, *, candidate:
     raise OnlyCandidate(log.head.run, f"no state past {log.head.run}:{state.v} is accepted yet")
 
 
-def _commit_tree(
-    workspace: Workspace, log: RunLog, state: StateAt, parent: str | None, chosen: Chosen
-) -> str:
+def commit_tree(workspace: Workspace, tree: str, parent: str | None, chosen: Chosen, event: str) -> str:
+    """Return a new commit of a tree, which nothing names yet; a trailer names the event.
+
+    It is Git's own: the user is its committer, and it is signed where ``commit.gpgSign`` asks for it.
+
+    Args:
+        workspace: Where.
+        tree: The tree, which the repository has.
+        parent: The commit before, None for a first one.
+        chosen: Message, author and date.
+        event: The event whose tree it is.
+
+    Raises:
+        BadAuthor: Git makes no author of it. Nothing was written.
+        GitFailed: Git made no commit.
+    """
     author = _author_variables(workspace, chosen)
-    signed = _git(workspace, "config", "--type=bool", "--default=false", "--get", "commit.gpgSign") == "true"
-    trailer = f"Ledger-Event: {log.head.run}:{state.v}"
-    text = _git(
+    signed = (
+        run_git(workspace, "config", "--type=bool", "--default=false", "--get", "commit.gpgSign") == "true"
+    )
+    text = run_git(
         workspace,
         "interpret-trailers",
         "--no-divider",
         "--trailer",
-        trailer,
+        f"Ledger-Event: {event}",
         data=chosen.message.strip() + "\n",
     )
     parents = [] if parent is None else ["-p", parent]
     sign = ["-S"] if signed else []
-    return _git(workspace, "commit-tree", *sign, *parents, state.tree, data=text + "\n", variables=author)
+    return run_git(workspace, "commit-tree", *sign, *parents, tree, data=text + "\n", variables=author)
 
 
 def _author_variables(workspace: Workspace, chosen: Chosen) -> dict[str, str]:
@@ -128,18 +142,23 @@ def _author_variables(workspace: Workspace, chosen: Chosen) -> dict[str, str]:
         variables["GIT_AUTHOR_DATE"] = chosen.date
     if variables:
         try:
-            _git(workspace, "var", "GIT_AUTHOR_IDENT", variables=variables)
+            run_git(workspace, "var", "GIT_AUTHOR_IDENT", variables=variables)
         except GitFailed as error:
             raise BadAuthor(chosen.author, chosen.date, error.said) from error
     return variables
 
 
-def _git(
+def run_git(
     workspace: Workspace, *arguments: str, data: str = "", variables: Mapping[str, str] = MappingProxyType({})
 ) -> str:
+    """Return what the git program printed, given ``data`` as its input, without the newlines at its end.
+
+    Raises:
+        GitFailed: It failed.
+    """
     done = subprocess.run(
         ["git", *arguments],
-        cwd=workspace.repository.work_dir,
+        cwd=workspace.repository.work_dir or workspace.repository.git_dir,
         env=git_environment(**variables),
         input=data.encode("utf-8", "surrogateescape"),
         capture_output=True,

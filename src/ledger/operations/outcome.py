@@ -34,6 +34,8 @@ class Applied(Struct, frozen=True):
     """Files that a merge left in conflict, with their marked lines: no gate measures them."""
     warnings: tuple[str, ...] = ()
     """What else of it a person should look at: what may be a secret, whitespace errors."""
+    back: str = ""
+    """The command that takes it back, where it is one of going there: undo, redo, restore."""
 
 
 def unchanged(log: RunLog) -> Applied:

@@ -108,7 +108,7 @@ def _check_references(events: Sequence[AnyEvent]) -> None:
         if isinstance(event, PolicySet) and event.profile not in event.profiles:
             raise _Refuted(f"{event.reference}: its profile {event.profile!r} is none of its profiles")
         if isinstance(event, PatchApplied):
-            if event.cause == "rebase" and event.of is not None and event.of not in patches:
+            if event.cause in ("rebase", "undo") and event.of is not None and event.of not in patches:
                 raise _Refuted(f"{event.reference}: it takes {event.of} again, which is no patch")
             patches.add(event.v)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger.errors import DriftInTheWay, NothingToUndo
+from msgspec import UNSET
+
+from ledger.errors import DriftInTheWay
 from ledger.events import PatchRolledBack
 from ledger.filerecords import FileRecord
 from ledger.history import History, StateAt
@@ -50,41 +52,32 @@ def roll_back(
     files = tuple(FileRecord.of(change) for change in changes)
 
     def make() -> list[PatchRolledBack]:
-        return [
-            PatchRolledBack(
-                **log.identity(),
-                base_tree=base,
-                result_tree=to.tree,
-                to_v=to.v,
-                patches=tuple(gone),
-                files=files,
-                measured=tuple(measured),
-                with_drift=bool(drift),
-            )
-        ]
+        return [rolled_back(log, base, to, gone, files, measured=measured, with_drift=bool(drift))]
 
     events, left = workspace.carry_out(log, Change(touches(files), to.tree), make)
     return Applied(events[-1].reference, to.tree, changes, left)
 
 
-def undo(workspace: Workspace, *, with_drift: bool = False, run: str = "") -> Applied:
-    """Take away the newest live state: the last patch, move or recorded edit, as one event.
-
-    Args:
-        workspace: Where.
-        with_drift: Whether an edit that was made by hand may be taken away.
-        run: The run that must be open; by default the open one.
-
-    Raises:
-        NothingToUndo: The candidate is the run's base. Nothing was written.
-        DriftInTheWay, DirtyPath, InTheWay, HeadMoved: As `roll_back`.
-    """
-    with workspace.locked():
-        log = workspace.require(run)
-        workspace.check_head(log)
-        history = workspace.history(log)
-        if len(history.live) == 1:
-            raise NothingToUndo(log.head.run)
-        undone = roll_back(workspace, log, history, history.live[-2], with_drift=with_drift)
-        workspace.project_accepted(log)
-        return undone
+def rolled_back(
+    log: RunLog,
+    base_tree: str,
+    to: StateAt,
+    gone: Sequence[int],
+    files: tuple[FileRecord, ...],
+    *,
+    measured: Sequence[int] = (),
+    with_drift: bool = False,
+    undoes: int | None = None,
+) -> PatchRolledBack:
+    """Return that the states ``gone`` are the candidate's no more, which is that of ``to`` again."""
+    return PatchRolledBack(
+        **log.identity(),
+        base_tree=base_tree,
+        result_tree=to.tree,
+        to_v=to.v,
+        patches=tuple(gone),
+        files=files,
+        measured=tuple(measured),
+        with_drift=with_drift,
+        undoes=UNSET if undoes is None else undoes,
+    )

@@ -21,6 +21,7 @@ from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
 from ledger.operations.authorship import Mail, NoMessage
 from ledger.reference_errors import NoSuchPath
 from ledger.transfer_errors import BundleTooLarge, MissingBase
+from ledger.travel_errors import BranchExists, PathInTheWay, StateUnavailable
 from patches import diff, packs, submodules, worktree_errors
 from patches.dialects.omissions import LeftOut
 from patches.errors import PatchError
@@ -72,6 +73,12 @@ OF_ITS_FACTS = {
     NoSuchPath: [NoSuchPath("port:3", b"app.py", [b"src/app.py"], directory=False)],
     BundleTooLarge: [BundleTooLarge(Path("runs.zip"), 1 << 40, 1 << 30)],
     MissingBase: [MissingBase("port", None, "4b" * 20), MissingBase("port", "ab" * 20, "4b" * 20)],
+    StateUnavailable: [
+        StateUnavailable("port:3", "4b" * 20, None),
+        StateUnavailable("port:3", "4b" * 20, "ab" * 20),
+    ],
+    PathInTheWay: [PathInTheWay("port:3", "src/app.py", "src")],
+    BranchExists: [BranchExists("port", "ab" * 20)],
     LeftOut: [LeftOut(b"new/a.txt", "only one side has it", "make it with `diff -ruN`")],
     WrongEnd: [WrongEnd("tests", "port:3", "port:9", good=good) for good in (True, False)],
     RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
