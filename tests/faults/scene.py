@@ -19,7 +19,7 @@ from book import Book, File, damage  # pyright: ignore[reportMissingImports] - i
 
 from ledger.api import Ledger
 from ledger.errors import NoLedger, NoRun
-from ledger.events import PatchRolledBack
+from ledger.events import PatchApplied, PatchRolledBack
 from ledger.operations.offering import offers_in
 from patches.model import MODE_EXECUTABLE, MODE_GITLINK, MODE_SYMLINK
 
@@ -71,7 +71,8 @@ class Scene:
     """A repository with dirt of every kind, and one command to be killed in it.
 
     Args:
-        command: ``apply``, ``series`` (two patches, all or nothing), ``record`` or ``undo``.
+        command: ``apply``, ``series`` (two patches, all or nothing), ``record``, ``undo``, ``redo`` or
+            ``restore`` (of the state before the last patch).
         open_run: a run is open, with one patch applied; else there is no ledger at all.
     """
 
@@ -93,9 +94,11 @@ class Scene:
         self.halves = [tmp_path / "first.diff", tmp_path / "second.diff"]
         self.halves[0].write_bytes(self.book.diff(self.book.write_tree(files), half))
         self.halves[1].write_bytes(self.book.diff(half, after))
-        if command == "undo":
+        if command in ("undo", "redo", "restore"):
             with Ledger.open(self.place) as ledger:
                 ledger.apply(self.patch.read_bytes())
+                if command == "redo":
+                    ledger.undo()
         for path, file in DIRT.items():
             self.book.put(path, file)
         self.book.git("add", "staged")
@@ -104,6 +107,8 @@ class Scene:
             "series": ["apply", "--atomic", *map(str, self.halves)],
             "record": ["record", "-m", "by hand"],
             "undo": ["undo"],
+            "redo": ["redo"],
+            "restore": ["restore", "patch:1"],
         }[command]
         self.command = command
         self.before = self.look()
@@ -131,19 +136,7 @@ class Scene:
         Returns:
             What kills it after a number of seconds (never where None) and returns its wait status.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # Threads of the runner do not matter.
-            pid = os.fork()
-        if pid == 0:
-            _become(self.place, self.arguments)
-
-        def end(delay_s: float | None) -> int:
-            if delay_s is not None:
-                time.sleep(delay_s)
-                os.kill(pid, signal.SIGKILL)
-            return os.waitpid(pid, 0)[1]
-
-        return end
+        return start_command(self.place, self.arguments)
 
     def duration_s(self) -> float:
         """Return how long the command takes, the middle of five runs."""
@@ -183,11 +176,14 @@ class Scene:
             ledger.apply_all([offer for half in self.halves for offer in offers_in(half.read_bytes())])
         elif self.command == "record":
             ledger.record()
+        elif self.command == "restore":
+            ledger.restore("patch:1")
         else:
             # Without an id a second undo would be another one. This appends nothing, and ends what was begun.
             ledger.accept_policy()
-            if self.kinds()[-1] != PatchRolledBack.__struct_config__.tag:
-                ledger.undo()
+            done = {"undo": PatchRolledBack, "redo": PatchApplied}[self.command]
+            if self.kinds()[-1] != done.__struct_config__.tag:
+                getattr(ledger, self.command)()
 
     def kinds(self) -> list[str]:
         """Return the kind of every event of the newest run, as a reader finds them."""
@@ -212,6 +208,30 @@ class Scene:
         if (self.place / ".git/ledger/FORMAT").exists():
             with Ledger.open(self.place) as ledger:
                 assert damage(ledger) == []
+
+
+def start_command(
+    place: Path, arguments: list[str], prepare: Callable[[], None] = lambda: None
+) -> Callable[[float | None], int]:
+    """Start a command in a fork, where everything is imported and ``prepare`` is called first.
+
+    Returns:
+        What kills it after a number of seconds (never where None) and returns its wait status.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Threads of the runner do not matter.
+        pid = os.fork()
+    if pid == 0:
+        prepare()
+        _become(place, arguments)
+
+    def end(delay_s: float | None) -> int:
+        if delay_s is not None:
+            time.sleep(delay_s)
+            os.kill(pid, signal.SIGKILL)
+        return os.waitpid(pid, 0)[1]
+
+    return end
 
 
 def _become(directory: Path, arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Kill -9 at any moment of `apply` and `record`: the state before or after, and nobody's bytes lost."""
+"""Kill -9 at any moment of what changes the work tree: the state before or after, and nobody's bytes lost."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scene import Scene, ledger_command, run_killed
 
 SCENES = [("apply", False), ("apply", True), ("record", False), ("record", True)]
+SCENES += [("undo", True), ("redo", True), ("restore", True)]
 CHANGING = (
     "rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,link,linkat,symlink,symlinkat,"
     "write,pwrite64,fsync,fdatasync,ftruncate,fchmod,chmod,utimensat,flock"
@@ -36,11 +37,12 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_killed_at_random_moments(scene: Scene, rounds: Callable[[int, int], int]) -> None:
-    """Twenty-five moments of each command's own work, spread over all of it; the next command ends it."""
+    """Moments of each command's own work, spread over all of it; the next command ends it."""
     took_s = scene.duration_s()
     rng = random.Random(scene.command)
     outcomes: Counter[bool] = Counter()
-    count = rounds(25, 1000)
+    # A way back changes the work tree by the code that `apply` has.
+    count = rounds(25 if scene.command in ("apply", "record") else 6, 1000)
     for number in range(count):
         scene.again()
         scene.start()(rng.uniform(number, number + 1) / count * took_s)
@@ -51,7 +53,7 @@ def test_killed_at_random_moments(scene: Scene, rounds: Callable[[int, int], int
 def test_the_real_command_killed(scene: Scene, rounds: Callable[[int, int], int]) -> None:
     """The same from the outside, the start of the interpreter included."""
     rng = random.Random(11)
-    for number in range(rounds(3, 200)):
+    for number in range(rounds(3 if scene.command in ("apply", "record") else 1, 200)):
         scene.again()
         run_killed(scene.arguments, rng.uniform(0.02, 0.6), scene.place)
         scene.assert_recovers(retry=number % 2 == 0)
@@ -71,7 +73,7 @@ def test_killed_at_every_system_call(scene: Scene, rounds: Callable[[int, int], 
         counter[call] += 1
         moments.append((call, counter[call]))
     assert len(moments) > 20
-    stride = rounds(max(1, len(moments) // 6), 1)
+    stride = rounds(max(1, len(moments) // (6 if scene.command in ("apply", "record") else 3)), 1)
     outcomes: Counter[bool] = Counter()
     killed = 0
     for number, (call, nth) in enumerate(moments[::stride]):
