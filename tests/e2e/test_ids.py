@@ -39,6 +39,8 @@ CHANGING = (
     "apply",
     "record",
     "undo",
+    "redo",
+    "restore",
     "mv",
     "canonicalize",
     "gate",
