@@ -231,3 +231,17 @@ def test_a_user_without_a_name_is_told_by_git(
     with pytest.raises(GitFailed):
         ledger.branch("port")
     assert book.line("branch", "--list", "port") == ""
+
+
+def test_it_is_what_git_makes_of_it_as_mails(book: Book, ledger: Ledger) -> None:
+    """`git format-patch` of the branch, taken by `git am` on the base, gives the same trees and authors."""
+    for number in range(12):
+        change(book, ledger, {b"f%d" % (number % 5): File(b"%d\n" % number)}, note=f"Number {number}")
+    ledger.branch("port")
+    mails = book.git("format-patch", "--stdout", "HEAD..port")
+    book.git("checkout", "--quiet", "--force", "-b", "am", "main")
+    book.git("reset", "--quiet", "--hard", "main")
+    book.git("clean", "--quiet", "-fd")
+    book.git("am", "--quiet", data=mails)
+    form = "--format=%T %an <%ae> %at %B"
+    assert book.git("log", form, "main..am") == book.git("log", form, "main..port")

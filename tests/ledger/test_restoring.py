@@ -214,3 +214,17 @@ def test_a_conflict_of_another_run_is_one_here(book: Book, ledger: Ledger) -> No
     assert len(restored.conflicts) == 1
     with pytest.raises(UnresolvedConflicts):
         ledger.gate()
+
+
+def test_in_a_bare_repository(book: Book, ledger: Ledger, tmp_path: Path) -> None:
+    """Without a work tree the run alone goes there and back."""
+    bare = tmp_path / "bare.git"
+    book.git("clone", "--quiet", "--bare", str(book.root), str(bare))
+    patch = book.diff("HEAD", book.write_tree({**BASE, b"a": File(b"one\n")}))
+    with Ledger.open(bare) as there:
+        tree = there.apply(patch).tree
+        base = there.restore("1").tree
+        assert base == book.line("rev-parse", "HEAD^{tree}")
+        assert there.undo().tree == tree
+        assert there.redo().tree == base
+        assert damage(there) == []
