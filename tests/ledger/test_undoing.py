@@ -40,7 +40,7 @@ def ledger(book: Book) -> Iterator[Ledger]:
 
 def change(book: Book, ledger: Ledger, edit: dict[bytes, File | None]) -> str:
     """Apply a patch that makes an edit of what lies in the work tree; return its event."""
-    before = book.work_files()
+    before = {path: file for path, file in book.work_files().items() if path != b"ledger.toml"}
     patch = book.diff(book.write_tree(before), book.write_tree(edited(before, edit)))
     return ledger.apply(patch).event
 
@@ -296,20 +296,20 @@ def test_nothing_that_is_not_recorded_is_overwritten(book: Book, ledger: Ledger,
 
 
 def test_a_phase_without_patches_lets_none_be_taken_again(book: Book, ledger: Ledger) -> None:
-    """An undo that only takes away goes on; what would apply a patch is refused."""
-    change(book, ledger, {b"a": File(b"one\n")})
-    (book.root / "ledger.toml").write_text("[phases.P3]\npatches = true\n[phases.P6]\npatches = false\n")
-    book.git("add", "ledger.toml")
-    ledger.record()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ledger.workspace.Workspace.check_phase", _forbid)
-        ledger.undo(2, with_drift=True)
-        with pytest.raises(PhaseForbids):
-            ledger.redo(2)
-
-
-def _forbid(*_: object) -> None:
-    raise PhaseForbids("port", "P6", ["P3"])
+    """An undo that only takes away goes on; what would apply a patch, or restore files, is refused."""
+    (book.root / "ledger.toml").write_text("[phases]\npatches = ['P3']\n", "utf-8")
+    ledger.run("port")
+    ledger.enter_phase("P3")
+    event = change(book, ledger, {b"a": File(b"one\n")})
+    ledger.enter_phase("P4")
+    assert ledger.undo().tree == book.line("rev-parse", "HEAD^{tree}")
+    with pytest.raises(PhaseForbids):
+        ledger.redo()
+    with pytest.raises(PhaseForbids):
+        ledger.restore(event)
+    assert ledger.restore("1").already
+    ledger.enter_phase("P3")
+    assert ledger.redo().tree == ledger.tree(event)
 
 
 def test_a_patch_that_was_dropped_is_not_taken_again(book: Book, ledger: Ledger) -> None:
