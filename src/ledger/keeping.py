@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from ledger.bundles import LIMIT_BYTES
-from ledger.events import BodyDropped, ErrorCaptured, Event, RetentionApplied, RunImported
+from ledger.events import (
+    BodyDropped,
+    ErrorCaptured,
+    Event,
+    RetentionApplied,
+    RunFinished,
+    RunImported,
+)
 from ledger.reading import LedgerReader
 from ledger.requests import Request, parse_id
 from ledger.store.local import LocalStore
@@ -17,6 +24,7 @@ from ledger.workspace import Workspace
 
 if TYPE_CHECKING:
     from ledger.operations.checkpointing import Checkpointed, Target
+    from ledger.operations.commitimport import ImportedCommits, Progress
     from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.exporting import Exported
     from ledger.operations.importing import Imported
@@ -136,6 +144,30 @@ class LedgerKeeper(LedgerReader):
             errorimport.refuse_rest(files)
         given = [[file.origin, file.found.text.encode("utf-8", "backslashreplace")] for file in files]
         return errorimport.import_errors(self._asking(ErrorCaptured, "import errors", files=given), files)
+
+    def import_commits(
+        self,
+        until: str,
+        since: str | None = None,
+        *,
+        name: str = "",
+        allow_secrets: bool = False,
+        progress: Progress | None = None,
+    ) -> ImportedCommits:
+        """Take Git's commits in as a run, those of ``since..until``. See `commitimport.import_commits`."""
+        from ledger.operations import commitimport
+
+        line = commitimport.read_line(self.repository, since, until)
+        given = {
+            "base": line.base.commit,
+            "last": line.commits[-1].oid,
+            "run": name,
+            "secrets": allow_secrets,
+        }
+        workspace = self._asking(RunFinished, "import git", **given)
+        return commitimport.import_commits(
+            workspace, line, name=name, allow_secrets=allow_secrets, progress=progress
+        )
 
     def archive(self) -> list[Seal]:
         """Close the open segment of the log, and seal every closed one. See `LocalStore.archive`.

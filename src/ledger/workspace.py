@@ -31,6 +31,7 @@ from ledger.errors import (
     UnknownKind,
 )
 from ledger.events import (
+    OF_COMMITS,
     AnyEvent,
     CommitSeen,
     ErrorCaptured,
@@ -164,8 +165,8 @@ class Workspace:
         self.resume()
         raise AlreadyDone(event)
 
-    def begin(self, title: str, name: str = "", profile: str = "") -> RunLog:
-        """Return a run on HEAD's tree that is written with its next event.
+    def begin(self, title: str, name: str = "", profile: str = "", *, at: Head | None = None) -> RunLog:
+        """Return a run on HEAD's tree that is written with its next event; ``at``: one of commits, on that.
 
         Raises:
             RunName: The name is taken, or none.
@@ -174,7 +175,7 @@ class Workspace:
         """
         self.restore_finished_refs()
         configuration = configuration_of(self.repository)
-        head: Head = self.repository.head()
+        head = at or self.repository.head()
         if head.commit is None:
             self.repository.store_empty_tree()
         listing = self.repository.listing(head.tree)
@@ -183,7 +184,7 @@ class Workspace:
         started = RunStarted(
             **identify(run, self.stamp),
             title=title,
-            work_tree=self.repository.work_tree_name,
+            work_tree=OF_COMMITS if at else self.repository.work_tree_name,
             head=head.commit,
             branch=head.branch,
             base_tree=head.tree,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterator, Sequence
+from itertools import pairwise
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING
 
 from patches.gitprogram import git_environment
 
@@ -45,12 +47,75 @@ def diff_trees(repo_path: Path | str, old: Oid, new: Oid, paths: Sequence[bytes]
     Raises:
         DiffFailed: git is not there, or one of the trees is not.
     """
-    environment = git_environment(
+    command = [*_diff_tree(), old.hex(), new.hex(), "--"]
+    return _run([*command, *paths], repo_path, _environment(), old, new, stdout=subprocess.PIPE)
+
+
+def diff_chain(repo_path: Path | str, trees: Sequence[Oid]) -> Iterator[bytes]:
+    """Yield the patch from each tree to the next one, each as `diff_trees` makes it, by one git process.
+
+    Args:
+        repo_path: a repository or a directory in one.
+        trees: the trees, in order; of two that are equal the patch is empty.
+
+    Raises:
+        DiffFailed: git is not there, or one of the trees is not.
+    """
+    heads = [b"%b %b\n" % (old.hex().encode(), new.hex().encode()) for old, new in pairwise(trees)]
+    with TemporaryFile() as pairs, TemporaryFile() as errors:
+        pairs.write(b"".join(heads))
+        pairs.seek(0)
+        try:
+            git = subprocess.Popen(
+                [*_diff_tree(), "--stdin"],
+                cwd=repo_path,
+                env=_environment(),
+                stdin=pairs,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        except FileNotFoundError as error:
+            raise DiffFailed("the git program was not found") from error
+        try:
+            assert git.stdout is not None
+            complete = yield from _split_at(git.stdout, heads)
+            if git.wait() or not complete:
+                errors.seek(0)
+                reason = errors.read().decode("utf-8", "replace").strip()
+                raise DiffFailed(f"git cannot compare {len(trees)} trees: {reason}")
+        finally:
+            git.kill()
+            git.communicate()
+
+
+def _split_at(lines: IO[bytes], heads: Sequence[bytes]) -> Generator[bytes, None, bool]:
+    """Yield what stands below each of ``heads``; return whether all of them were there.
+
+    No line of a patch is like one: those of a hunk have a mark before them, and base 85 has no space.
+    """
+    found: list[bytes] = []
+    at = 0
+    for line in lines:
+        if at < len(heads) and line == heads[at]:
+            if at:
+                yield b"".join(found)
+            found, at = [], at + 1
+        else:
+            found.append(line)
+    if at and at == len(heads):
+        yield b"".join(found)
+    return at == len(heads)
+
+
+def _diff_tree() -> list[str]:
+    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+    return ["git", "--no-replace-objects", *settings, "diff-tree", *_ARGUMENTS]
+
+
+def _environment() -> dict[str, str]:
+    return git_environment(
         GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull, GIT_LITERAL_PATHSPECS="1", LC_ALL="C"
     )
-    settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
-    command = ["git", "--no-replace-objects", *settings, "diff-tree", *_ARGUMENTS, old.hex(), new.hex(), "--"]
-    return _run([*command, *paths], repo_path, environment, old, new, stdout=subprocess.PIPE)
 
 
 def show_difference(

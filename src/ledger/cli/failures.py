@@ -126,6 +126,7 @@ def _engine_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     from patches import worktree_errors
     from patches.blame import BlameFailed
     from patches.canonicalization import PlanSyntaxError
+    from patches.commits import LogFailed
     from patches.diff import DiffFailed
     from patches.globs import BadGlob
     from patches.packs import PackFailed
@@ -142,6 +143,7 @@ def _engine_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
         (patch_errors.PatchError, NOT_APPLIED),
         (BlameFailed, INPUT_OUTPUT),
         (DiffFailed, INPUT_OUTPUT),
+        (LogFailed, INPUT_OUTPUT),
         (PackFailed, INPUT_OUTPUT),
         (GitmodulesFailed, INPUT_OUTPUT),
     )
@@ -174,8 +176,10 @@ def _audit_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
 
 
 def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
-    from ledger import transfer_errors
+    from ledger import commit_errors, transfer_errors
 
+    for kind in (commit_errors.NoSuchCommit, commit_errors.ShallowHistory, commit_errors.UnreachableTree):
+        yield (kind, NOT_APPLIED)
     yield (transfer_errors.InvalidBundle, REJECTED)
     yield (transfer_errors.MissingBase, NOT_APPLIED)
     yield (transfer_errors.LeftOver, NOT_APPLIED)

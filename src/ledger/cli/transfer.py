@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ledger.cli.commitimport import git
 from ledger.cli.errorimport import errors
 from ledger.cli.output import count_of
 from ledger.cli.session import id_option, open_ledger, say
@@ -53,10 +54,11 @@ class _Imports(click.Group):
 
 @click.group("import", cls=_Imports)
 def import_() -> None:
-    """Take in what was kept elsewhere: runs of another clone, errors of old files.
+    """Take in what was kept elsewhere: runs of another clone, commits of Git, errors of old files.
 
     \b
     ledger import runs.bundle          the runs of an export file
+    ledger import git v1.0..v1.1       commits, as the patches of a run
     ledger import errors errors.ndjson the errors of files that people kept
 
     A file that is named as one of the commands is reached with its directory: `ledger import ./errors`.
@@ -64,6 +66,7 @@ def import_() -> None:
 
 
 import_.add_command(errors)
+import_.add_command(git)
 
 
 @import_.command("runs")

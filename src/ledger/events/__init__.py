@@ -34,12 +34,21 @@ from ledger.events.patches import (
     PatchRolledBack,
 )
 from ledger.events.questions import ErrorCaptured, ErrorCause, QuestionAnswered, QuestionRetired
-from ledger.events.runs import CommitSeen, PhaseEntered, PolicySet, RunFinished, RunRebased, RunStarted
+from ledger.events.runs import (
+    OF_COMMITS,
+    CommitSeen,
+    PhaseEntered,
+    PolicySet,
+    RunFinished,
+    RunRebased,
+    RunStarted,
+)
 
 __all__ = [
     "KINDS",
     "LEDGER_RUN",
     "NO_DIGEST",
+    "OF_COMMITS",
     "RUN_NAME",
     "AnyEvent",
     "ApplyOptions",

@@ -8,13 +8,16 @@ from ledger.events.base import Event
 from ledger.filerecords import FileRecord
 from ledger.policies import Policy
 
+OF_COMMITS = ":git"
+"""``work_tree`` of a run of Git's commits, which belongs to none: no work tree's name has a colon."""
+
 
 class RunStarted(Event, frozen=True, kw_only=True, tag="run.started/1"):
     """A run began on ``base_tree``, HEAD's tree at that moment.
 
     ``listing`` is the body that names every file of the base (``git ls-tree -r -z``), so that
     the log alone rebuilds any state. ``work_tree`` is Git's name of the linked work tree, ""
-    for the main one.
+    for the main one. Where it is `OF_COMMITS`, ``head`` is the commit before the first of them.
     """
 
     title: str
@@ -56,6 +59,8 @@ class RunFinished(Event, frozen=True, kw_only=True, tag="run.finished/1"):
 
 class CommitSeen(Event, frozen=True, kw_only=True, tag="commit.seen/1"):
     """HEAD is at a commit whose tree is the state at version ``state_v`` of the run.
+
+    In a run of commits it is one of them, and HEAD may be anywhere.
 
     ``of`` is the version of the patch whose mail gave it its author, date or message.
     """
