@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from ledger.operations.series import Trial
     from ledger.operations.steps import Stepped
     from ledger.operations.verdicts import Gated
+    from ledger.operations.watching import Watch
     from patches.canonicalization import Plan
 
 __all__ = ["Ledger", "Run"]
@@ -124,6 +125,12 @@ class Ledger(LedgerKeeper):
         """Record edits made past the ledger, in the open run or a new one. See `patching.record`."""
         workspace = self._asking(PatchApplied, "record", note=note, allow_secrets=allow_secrets)
         return patching.record(workspace, note=note, allow_secrets=allow_secrets)
+
+    def watch(self, quiet_s: float, *, note: str = "", allow_secrets: bool = False) -> Watch:
+        """Return a watch that records what is edited in the open run. See `watching.Watch`."""
+        from ledger.operations import watching
+
+        return watching.Watch(self._workspace, quiet_s=quiet_s, note=note, allow_secrets=allow_secrets)
 
     def move(
         self,

@@ -77,14 +77,18 @@ def list_drift(repository: Repository, candidate: str) -> list[Drift]:
         tree = _snapshot(repository, Path(scratch), env, "--ignore-errors")
         if tree == candidate:
             return []
-        raw = _git(repository, env, "diff-tree", "-r", "-z", "--no-renames", "--name-status", candidate, tree)
+        raw = run_git(
+            repository, env, "diff-tree", "-r", "-z", "--no-renames", "--name-status", candidate, tree
+        )
     fields = raw.split(b"\0")
     return [Drift(status.decode(), path) for status, path in zip(fields[0:-1:2], fields[1::2], strict=True)]
 
 
 def list_staged(repository: Repository, tree: str) -> list[Staged]:
     """Return the index entries that are not those of ``tree``; unmerged ones are left out."""
-    raw = _git(repository, {}, "diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", tree)
+    raw = run_git(
+        repository, {}, "diff-index", "--cached", "--raw", "--no-abbrev", "--no-renames", "-z", tree
+    )
     fields = raw.split(b"\0")
     staged: list[Staged] = []
     for facts, path in zip(fields[0:-1:2], fields[1::2], strict=True):
@@ -119,15 +123,15 @@ def _snapshot(
         shutil.copy2(repository.git_dir / "index", index)
     env = {**env, "GIT_INDEX_FILE": str(index)}
     exclude = [f":(top,exclude,literal){path}" for path in without]
-    _git(repository, env, "add", "--all", *options, "--", ":/", *exclude, allowed=len(options))
-    return _git(repository, env, "write-tree").decode().strip()
+    run_git(repository, env, "add", "--all", *options, "--", ":/", *exclude, allowed=len(options))
+    return run_git(repository, env, "write-tree").decode().strip()
 
 
 _UNREAD = re.compile(rb"^warning: could not open directory (?!.*: Permission denied$)", re.MULTILINE)
 """Git goes on without what is in a directory that cannot be read; one that is closed to us is passed over."""
 
 
-def _git(repository: Repository, env: Mapping[str, str], *args: str, allowed: int = 0) -> bytes:
+def run_git(repository: Repository, env: Mapping[str, str], *args: str, allowed: int = 0) -> bytes:
     """Return what git printed; ``allowed`` is the highest exit code that is no failure."""
     import subprocess
 

@@ -126,8 +126,8 @@ class Workspace:
     # The run to write to. All of it under `locked`.
 
     @contextmanager
-    def locked(self) -> Generator[None]:
-        """Keep every other writing command out of this work tree.
+    def locked(self, timeout_s: float = LOCK_TIMEOUT_S) -> Generator[None]:
+        """Keep every other writing command out of this work tree; wait ``timeout_s`` for one to end.
 
         Raises:
             Busy: Another one is at work.
@@ -137,7 +137,7 @@ class Workspace:
             IdTaken: The given id belongs to another request. Nothing was written.
         """
         name = self.repository.work_tree_name
-        with locked(self.store.root / "locks" / f"tree.{name or 'main'}", LOCK_TIMEOUT_S):
+        with locked(self.store.root / "locks" / f"tree.{name or 'main'}", timeout_s):
             # First of all, so that nothing is decided without an event that may be there.
             self.store.settle()
             self.refuse_done()

@@ -24,6 +24,7 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.code:>3}  {code.meaning}" fo
 _MODULES = {
     "ledger.cli.patching": ("apply", "record"),
     "ledger.cli.travelling": ("undo", "redo", "restore", "branch"),
+    "ledger.cli.watching": ("watch",),
     "ledger.cli.moving": ("mv", "canonicalize"),
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
     "ledger.cli.bisecting": ("bisect",),

@@ -271,6 +271,11 @@ _HINTS = {
 """What helps, for the errors of the engine, which knows no `ledger` command."""
 
 
+def hint_of(error: BaseException) -> str:
+    """Return what helps against an error, "" where nothing is known to."""
+    return getattr(error, "hint", "") or _HINTS.get(type(error).__name__, "")
+
+
 def report_failure(error: BaseException, *, debug: bool) -> int:
     """Say on stderr what went wrong and what helps, and return the exit code."""
     if isinstance(error, BrokenPipeError):
@@ -289,7 +294,7 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
     click.echo(f"error: {mask_text(_message(error, code))}", err=True)
     for note in getattr(error, "__notes__", ()):
         click.echo(f"note: {mask_text(note)}", err=True)
-    hint = getattr(error, "hint", "") or _HINTS.get(type(error).__name__, "")
+    hint = hint_of(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         hint = "nothing was recorded; make room (`df -h .`) and run the command again"
     if code is INTERNAL:

@@ -170,22 +170,33 @@ def record(workspace: Workspace, *, note: str = "", run: str = "", allow_secrets
     with workspace.locked():
         log = workspace.resume(run) or workspace.begin("edits by hand")
         result = snapshot_tree(workspace.repository)
-        if result == log.head.tree:
-            workspace.check_head(log)
-            workspace.follow((), result)
-            return unchanged(log)
-        head = workspace.repository.head()
-        explained = head.tree == result and head.commit != log.head.commit
-        if not explained:
-            workspace.check_head(log)
-        workspace.check_phase(log)
-        data, changes = patch_between(workspace, log.head.tree, result)
-        screened = screen(data, parse_patch(data), allow=allow_secrets)
-        planned = Planned(changes, log.head.tree, result, data, Provenance(), screened)
-        (applied,) = carry_out(workspace, log, "drift", [planned], note=note)
-        if explained:
-            workspace.check_head(log)
-        return applied
+        return record_tree(workspace, log, result, note=note, allow_secrets=allow_secrets)
+
+
+def record_tree(
+    workspace: Workspace, log: RunLog, result: str, *, note: str = "", allow_secrets: bool = False
+) -> Applied:
+    """Record that the work tree holds the tree ``result``, whose objects are stored. The lock is held.
+
+    Raises:
+        SecretFound, PhaseForbids, HeadMoved: As `record`.
+    """
+    if result == log.head.tree:
+        workspace.check_head(log)
+        workspace.follow((), result)
+        return unchanged(log)
+    head = workspace.repository.head()
+    explained = head.tree == result and head.commit != log.head.commit
+    if not explained:
+        workspace.check_head(log)
+    workspace.check_phase(log)
+    data, changes = patch_between(workspace, log.head.tree, result)
+    screened = screen(data, parse_patch(data), allow=allow_secrets)
+    planned = Planned(changes, log.head.tree, result, data, Provenance(), screened)
+    (applied,) = carry_out(workspace, log, "drift", [planned], note=note)
+    if explained:
+        workspace.check_head(log)
+    return applied
 
 
 def patch_between(workspace: Workspace, old: str, new: str) -> tuple[bytes, tuple[FileChange, ...]]:
