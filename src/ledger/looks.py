@@ -26,6 +26,8 @@ _STATUS = (
 _FIELDS = {b"1": 8, b"u": 10, b"?": 1}
 """Words before the path, by the kind of a line (git-status(1), "Porcelain Format Version 2")."""
 
+_CLOCK_TOLERANCE_S = 0.05
+
 Fact = tuple[object, ...]
 
 
@@ -112,11 +114,15 @@ def _commit_of(directory: str) -> str:
 class Stillness:
     """Since when each path stands still, from a row of looks. Knows no clock: every time is given in seconds.
 
-    A change that is seen for the first time happened after the look before began; a file's ctime says when,
-    within those bounds, so that clocks which differ do no harm.
+    A change that is seen for the first time happened after the look before began; a file's ctime says when.
+    Where it cannot be trusted, as on another machine's file system or after somebody has set the clock, the
+    change counts from when it was seen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, trusts_ctime: bool = True) -> None:
+        """Begin without a look; ``trusts_ctime`` says that files have the times of this machine's clock."""
+        self._trusts_ctime = trusts_ctime
+        self._offset_s: float | None = None
         self._last: Look | None = None
         self._last_began_s = 0.0
         self._changed_s: dict[bytes, float] = {}
@@ -131,17 +137,17 @@ class Stillness:
             ended_s: When it ended.
             wall_ns: The time of day at its end, in nanoseconds, as files have it.
         """
-        last = self._last
+        offset_s, last = wall_ns / 1e9 - ended_s, self._last
+        was_set = self._offset_s is None or abs(offset_s - self._offset_s) > _CLOCK_TOLERANCE_S
+        trusts_ctime, self._offset_s = self._trusts_ctime and not was_set, offset_s
         if last is None or look.locked or look.head != last.head or last.facts.keys() - look.facts.keys():
             self._moved_s = ended_s
         changed_s: dict[bytes, float] = {}
         for path, facts in look.facts.items():
-            if last is None:
-                changed_s[path] = ended_s
-            elif facts == last.facts.get(path):
+            if last is not None and facts == last.facts.get(path):
                 changed_s[path] = self._changed_s[path]
             else:
-                changed_s[path] = self._when(facts, ended_s, wall_ns)
+                changed_s[path] = self._when(facts, ended_s, wall_ns) if trusts_ctime else ended_s
         self._moved_s = max([self._moved_s, *changed_s.values()])
         self._last, self._last_began_s, self._changed_s = look, began_s, changed_s
 

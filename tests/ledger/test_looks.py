@@ -102,14 +102,15 @@ STEPS = st.lists(
 def test_stillness_is_never_claimed_too_early(
     steps: list[tuple[bytes, float, bool]], skew_s: float, period_s: float
 ) -> None:
-    """Against the true times of changes: with clocks that agree exactly, else by one pause between looks at most."""
+    """Against the true times of changes: where ctimes are those of the clock, and where they are anybody's."""
     changes: list[tuple[float, bytes, bool]] = []
     at_s = 0.0
     for path, after_s, there in steps:
         at_s += after_s
         changes.append((at_s, path, there))
     for skewed in (0.0, skew_s):
-        stillness, now_s, epoch_s, last_s = Stillness(), 0.0, 1e6, 0.0
+        stillness = Stillness(trusts_ctime=not skewed)
+        now_s, epoch_s, last_s = 0.0, 1e6, 0.0
         before: dict[bytes, tuple[object, ...]] = {}
         while now_s < at_s + 3 * period_s:
             facts: dict[bytes, tuple[object, ...]] = {}
@@ -123,12 +124,11 @@ def test_stillness_is_never_claimed_too_early(
             last_s = max([last_s, *(w for w, path, _ in changes if w <= now_s and path in seen)])
             before = facts
             stillness.see(Look(facts, b"", locked=False), now_s, now_s, round((epoch_s + now_s) * 1e9))
-            allowed_s = now_s - last_s + (period_s if skewed else 0.0)
-            assert -1e-3 <= stillness.quiet_s(now_s) <= allowed_s + 1e-3
+            assert -1e-3 <= stillness.quiet_s(now_s) <= now_s - last_s + 1e-3
             moving = stillness.moving(now_s, 1.0)
             for path in facts:
                 changed_s = max(when_s for when_s, p, _ in changes if p == path and when_s <= now_s)
-                assert path in moving or now_s - changed_s + (period_s if skewed else 0) >= 1.0 - 1e-3
+                assert path in moving or now_s - changed_s >= 1.0 - 1e-3
             now_s += period_s
         assert stillness.quiet_s(now_s + 100) >= 100
 
@@ -139,3 +139,17 @@ def test_a_lock_and_another_head_are_no_stillness() -> None:
     for number, (head, locked) in enumerate([(b"1", False), (b"1", False), (b"1", True), (b"2", False)]):
         stillness.see(Look({}, head, locked), number, number, 0)
         assert stillness.quiet_s(number) == (1 if number == 1 else 0)
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0, 2.0, 0.0])
+def test_a_clock_that_is_set_makes_nothing_still(step_s: float) -> None:
+    """A change of just now stays one of just now; the next one is told by the new clock."""
+    stillness = Stillness()
+    stillness.see(Look({}, b"", locked=False), 10.0, 10.0, round(1000e9))
+    wall_s = 1002.0 + step_s
+    written_ns = round(1001.9e9)
+    stillness.see(Look({b"a": (written_ns,)}, b"", locked=False), 12.0, 12.0, round(wall_s * 1e9))
+    assert stillness.quiet_s(12.0) == pytest.approx(0.0 if step_s else 0.1, abs=1e-6)
+    written_ns = round((wall_s + 1.5) * 1e9)
+    stillness.see(Look({b"a": (written_ns,)}, b"", locked=False), 14.0, 14.0, round((wall_s + 2) * 1e9))
+    assert stillness.quiet_s(14.0) == pytest.approx(0.5, abs=1e-6)

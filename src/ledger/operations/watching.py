@@ -30,13 +30,14 @@ from ledger.errors import (
 from ledger.looks import Look, Looker, Stillness
 from ledger.operations.outcome import Applied
 from ledger.operations.patching import record_tree
+from ledger.store.mounts import network_filesystem
 from ledger.workspace import Workspace
 from patches.diff import DiffFailed
 from patches.errors import PatchError, show_path
 from patches.worktree_errors import IndexLocked
 
 _LOCK_TIMEOUT_S = 0.5
-_LONGEST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 5.0
 _LOOKING_SHARE = 0.1
 """How much of the time may go into looking where trees are large."""
 _PATIENCE = 15
@@ -92,7 +93,9 @@ class Watch:
             raise NoWorkTree(workspace.repository.git_dir)
         self._workspace = workspace
         self._quiet_s, self._note, self._allow_secrets = quiet_s, note, allow_secrets
-        self._looker, self._stillness = Looker(workspace.repository), Stillness()
+        self._looker = Looker(workspace.repository)
+        elsewhere = network_filesystem(workspace.repository.work_dir)
+        self._stillness = Stillness(trusts_ctime=not elsewhere)
         self._settled: Look | None = None
         self._waiting_since_s = time.monotonic()
         self._refused: tuple[Look, str, float] | None = None
@@ -124,7 +127,8 @@ class Watch:
             return self._refuse(error, None)
         now_s = time.monotonic()
         self._stillness.see(look, began_s, now_s, time.time_ns())
-        pause_s = max(min(_LONGEST_PAUSE_S, self._quiet_s / 2), (now_s - began_s) / _LOOKING_SHARE)
+        # What stands still for longer is seen once, and again when it has stood that long.
+        pause_s = max(min(_LONGEST_PAUSE_S, self._quiet_s), (now_s - began_s) / _LOOKING_SHARE)
         if not look.unlike(self._settled):
             self._waiting_since_s = now_s
             return Waiting(pause_s)
@@ -211,7 +215,7 @@ class Watch:
         """Say once why nothing is recorded. As long as ``look`` is what there is, it is not tried again."""
         if look is not None:
             self._refused = look, self._run(), time.monotonic()
-        pause_s = min(_LONGEST_PAUSE_S, self._quiet_s)
+        pause_s = min(1.0, self._quiet_s)
         said, self._said = self._said, f"{type(error).__name__}: {error}"
         return Waiting(pause_s) if self._said == said else Refused(error, pause_s)
 
