@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from itertools import pairwise
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
@@ -51,7 +51,7 @@ def diff_trees(repo_path: Path | str, old: Oid, new: Oid, paths: Sequence[bytes]
     return _run([*command, *paths], repo_path, _environment(), old, new, stdout=subprocess.PIPE)
 
 
-def diff_chain(repo_path: Path | str, trees: Sequence[Oid]) -> Iterator[bytes]:
+def diff_chain(repo_path: Path | str, trees: Sequence[Oid]) -> Generator[bytes]:
     """Yield the patch from each tree to the next one, each as `diff_trees` makes it, by one git process.
 
     Args:

@@ -241,6 +241,7 @@ def test_a_secret_stops_it_where_it_is(
     assert bad in notes
     assert f"`ledger import git --root {commits[3][:12]}`" in notes
     assert SECRET not in b"".join(p.read_bytes() for p in ledger.path.rglob("*") if p.is_file())
+    assert run_ledger(history.book.root, "run", "list").stdout.split("\n")[2].split()[:2] == ["n", "waiting"]
     with pytest.raises(SecretFound):
         ledger.import_commits("line")
     ended = ledger.import_commits(commits[3])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.session import allow_secrets_option, id_option, open_ledger, readable, say
+
+if TYPE_CHECKING:
+    from ledger.heads import RunHead
 
 
 @click.group()
@@ -85,6 +89,14 @@ def rebase(
     click.echo(rebased.event)
 
 
+def _state(head: RunHead) -> str:
+    from ledger.events import OF_COMMITS
+
+    if head.open:
+        return "waiting" if head.work_tree == OF_COMMITS else "open"
+    return "imported" if head.imported else "finished"
+
+
 @run.command("list")
 @format_options
 def list_(style: str) -> None:
@@ -95,7 +107,7 @@ def list_(style: str) -> None:
     rows = [
         (
             head.run,
-            "open" if head.open else "imported" if head.imported else "finished",
+            _state(head),
             head.v,
             show_moment(head.started_at_ns),
             head.tree if style != "table" else head.tree[:12],

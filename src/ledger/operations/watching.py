@@ -91,7 +91,7 @@ class Watch:
         """
         if workspace.repository.work_dir is None:
             raise NoWorkTree(workspace.repository.git_dir)
-        self._workspace = workspace
+        self._workspace, self._root = workspace, workspace.repository.work_dir
         self._quiet_s, self._note, self._allow_secrets = quiet_s, note, allow_secrets
         self._looker = Looker(workspace.repository)
         elsewhere = network_filesystem(workspace.repository.work_dir)
@@ -119,11 +119,14 @@ class Watch:
 
         Raises:
             DamagedLedger, UnsyncedLog: The ledger cannot be written any more.
+            OSError: The work tree is gone.
         """
         began_s = time.monotonic()
         try:
             look = self._looker.look()
         except (GitFailed, OSError) as error:
+            if not self._root.is_dir():
+                raise
             return self._refuse(error, None)
         now_s = time.monotonic()
         self._stillness.see(look, began_s, now_s, time.time_ns())
