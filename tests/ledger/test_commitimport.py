@@ -13,6 +13,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from book import Book, File, Files, assert_state, damage
+from gatebook import in_a_fork
 
 from ledger.api import Ledger
 from ledger.commit_errors import NoSuchCommit, ShallowHistory, UnreachableTree
@@ -318,7 +319,12 @@ def test_runs_of_commits_travel(history: History, ledger: Ledger, tmp_path: Path
         assert other.resolve(history.tip)[0] == imported.run
 
 
-def test_random_histories(history: History, ledger: Ledger, rounds: Callable[[int, int], int]) -> None:
+def test_random_histories(
+    history: History,
+    ledger: Ledger,
+    rounds: Callable[[int, int], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Whatever the commits do to a few paths, in any batches, each tree is theirs."""
     rng = random.Random(8)
     contents = [b"", b"x", LINES, LINES[:-1], LINES * 3, b"\0" * 99, b"\r\n" * 5]
@@ -334,49 +340,51 @@ def test_random_histories(history: History, ledger: Ledger, rounds: Callable[[in
                 data = rng.choice(contents) + b"%d" % rng.randrange(3)
                 files[path] = File(data if mode != MODE_SYMLINK else b"t%d" % rng.randrange(3), mode)
         history.commit(dict(files))
-    commitimport._BATCH_COMMITS, kept = 7, commitimport._BATCH_COMMITS
-    try:
-        imported = ledger.import_commits("line", "line~30")
-    finally:
-        commitimport._BATCH_COMMITS = kept
+    monkeypatch.setattr(commitimport, "_BATCH_COMMITS", 7)
+    imported = ledger.import_commits("line", "line~30")
     assert_imported(ledger, history, imported, "line~30..line")
 
 
 @pytest.mark.campaign
-def test_killed_at_any_moment(history: History, rounds: Callable[[int, int], int], tmp_path: Path) -> None:
+def test_killed_at_any_moment(
+    history: History,
+    rounds: Callable[[int, int], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Kill -9, again and again, until it is through: nothing twice, nothing left out."""
     for number in range(60):
         history.commit({b"a": File(b"%d\n" % number * 50), b"b%d" % (number % 7): File(b"%d" % number)})
-    script = (
-        "import sys; from ledger.api import Ledger; from ledger.operations import commitimport as c\n"
-        "c._BATCH_COMMITS = 3\n"
-        "with Ledger.open(sys.argv[1]) as l: print(l.import_commits('line').event)"
-    )
+    monkeypatch.setattr(commitimport, "_BATCH_COMMITS", 3)
     rng = random.Random(3)
-    for number in range(rounds(1, 20)):
+    for number in range(rounds(2, 100)):
         root = tmp_path / f"r{number}"
         history.book.git(
             "clone", "--quiet", "--no-checkout", "--branch=line", str(history.book.root), str(root)
         )
         killed = 0
-        while True:
-            child = subprocess.Popen([sys.executable, "-c", script, str(root)], stdout=subprocess.DEVNULL)
-            # Late enough that most are killed in the middle of their work, and each comes a little further.
-            try:
-                child.wait(timeout=rng.uniform(0.3, 0.6) + 0.02 * killed)
-            except subprocess.TimeoutExpired:
-                child.send_signal(signal.SIGKILL)
-                child.wait()
-                killed += 1
-                continue
-            assert child.returncode == 0
-            break
+        while not import_within(root, rng.uniform(0.02, 0.2) + 0.02 * killed):
+            killed += 1
         with Ledger.open(root) as ledger:
             (run,) = ledger.runs()
             seen = [event for event in ledger.events(run.run) if isinstance(event, CommitSeen)]
             assert [f"{event.commit} {event.tree}" for event in seen] == history.trees("line")
             assert run.finished
             assert damage(ledger) == []
+
+
+def import_within(root: Path, limit_s: float) -> bool:
+    """Import in a process that the system kills after a while; return whether it came to its end."""
+
+    def work() -> None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
+        with Ledger.open(root) as ledger:
+            ledger.import_commits("line")
+
+    code = in_a_fork(work)
+    assert code in (0, -signal.SIGALRM)
+    return code == 0
 
 
 def run_ledger(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
