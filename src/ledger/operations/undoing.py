@@ -4,7 +4,7 @@ Each is the inverse of one operation: states that it added are rolled back, stat
 applied again, each by the patch that it was. Several of them are one group in the log and one change of the
 work tree.
 
-See: ``docs/adr/0040-undo-and-redo-are-events.md``.
+See: ``docs/adr/0027-undo-and-redo-are-events.md``.
 """
 
 from __future__ import annotations
