@@ -328,7 +328,6 @@ def _write_files(files: Sequence[FileRecord]) -> None:
 
 
 @click.command()
-@click.command()
 @format_options
 def path(style: str) -> None:
     """Print the ledger's directory.
