@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from book import Book, File
-from chronicle import Chronicle
+from chronicle import Chronicle, rule
 from stories import chronicles
 
 from ledger.api import Ledger
@@ -25,6 +25,7 @@ from ledger.events import TreeEvent, tree_after
 from ledger.filehistory import trace
 from ledger.filerecords import FileRecord, encode_path, parse_path
 from ledger.history import History
+from ledger.policies import Policy
 from ledger.query.session import open_session
 from ledger.stamps import Stamp
 from ledger.state import fold_state
@@ -102,14 +103,14 @@ def by_fold(chronicle: Chronicle, v: int) -> list[tuple[Any, ...]]:
         return []
     tree = history.candidate.tree
     found: list[tuple[Any, ...]] = []
-    for name, rule in sorted(history.policy.gates.items()):
+    for name, gate in sorted(history.policy.gates.items()):
         measured = [m for each in history.trees for m in history.measurements(each, name)]
         newest = max(measured, key=lambda m: (m.tree == tree, m.v), default=None)
         said: tuple[Any, ...] = (None, None, None, None)
         if newest is not None:
             said = (newest.verdict, newest.tree != tree, f"port:{newest.v}", f"port:{newest.state_v}")
-        standing, flaky = history.standing(tree, name, rule), history.is_flaky(tree, name, rule)
-        found.append((name, rule.mode, standing, flaky, *said))
+        standing, flaky = history.standing(tree, name, gate), history.is_flaky(tree, name, gate)
+        found.append((name, gate.mode, standing, flaky, *said))
     return found
 
 
@@ -121,6 +122,38 @@ def test_gates_stand_as_the_fold_says(chronicle: Chronicle) -> None:
         for v in range(1, chronicle.v + 1):
             rows = session.execute("from gate_status_at('port', ?)", [v]).fetchall()
             assert rows == by_fold(chronicle, v)
+
+
+def test_how_a_gate_stands(stamp: Stamp) -> None:
+    """Another environment counts anew, another tree makes a verdict stale, another definition says nothing."""
+    gate, other = rule(), rule(command="other")
+    chronicle = Chronicle(stamp, {"a": "0", "b": "0"})
+    found: dict[str, Any] = {"metrics": {"findings": 1.0}, "verdict": "fail"}
+    gates = {"lint": gate, "old": rule("off"), "types": gate}
+    chronicle.set_policy({"release": Policy(gates=gates)}, "release")
+    failed = chronicle.measure("lint", gate, **found, tools={"check": "1"})
+    passed = chronicle.measure("lint", gate, tools={"check": "2"})
+    flaky = chronicle.measure("lint", gate, **found, tools={"check": "2"})
+    patch = chronicle.patch({"a": "1", "b": "0"})
+    again = chronicle.measure("lint", other)
+    expected = {
+        2: (None, False, None, None, None),
+        failed: ("fail", False, "fail", False, "port:3"),
+        passed: ("pass", False, "pass", False, "port:4"),
+        flaky: ("fail", True, "fail", False, "port:5"),
+        patch: (None, False, "fail", True, "port:5"),
+        again: (None, False, "pass", False, f"port:{again}"),
+    }
+    with session_of(chronicle) as session:
+        for v, standing in expected.items():
+            rows = session.execute("from gate_status_at('port', ?)", [v]).fetchall()
+            assert rows == by_fold(chronicle, v)
+            assert rows[0][2:7] == standing
+            assert [(row[0], row[1], row[4]) for row in rows[1:]] == [
+                ("old", "off", None),
+                ("types", "strict", None),
+            ]
+        assert session.execute("from gate_status_at('port', 1)").fetchall() == []
 
 
 # ── file_history ─────────────────────────────────────────────────────────────────────────────────
