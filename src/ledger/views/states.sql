@@ -1,12 +1,12 @@
--- The base with each change since, the last one a path. A path that is gone has a row without mode and oid; arg_max skips NULLs, so both travel in a struct.
+-- The base with each change since, the last one a path. A path that is gone has a row without mode and oid.
 create macro state_at(run_name, version) as table
 select
-    format('{:06o}', last.mode) as mode,
-    lower(hex(last.oid)) as oid,
+    case mode when 33188 then '100644' when 33261 then '100755' else format('{:06o}', mode) end as mode,
+    lower(hex(oid)) as oid,
     p.path,
     p.raw as path_bytes
 from (
-    select path_id, arg_max({'mode': mode, 'oid': oid}, v) as last
+    select path_id, arg_max_null(mode, v) as mode, arg_max_null(oid, v) as oid
     from (
         select b.path_id, 0 as v, b.mode, b.oid
         from columns.base_file as b
@@ -23,7 +23,7 @@ from (
     group by path_id
 )
 join columns.path as p using (path_id)
-where last.mode is not null
+where mode is not null
 order by p.raw;
 comment on macro table state_at is 'Every file of a run''s candidate at a version: its base with each change since, less what was rolled back.
 run_name: Name of the run
