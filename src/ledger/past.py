@@ -40,11 +40,28 @@ class Past:
     Close it, or use it as a context manager.
     """
 
-    def __init__(self, repository: Repository, stamp: Stamp, directory: Path = Path()) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        stamp: Stamp,
+        directory: Path = Path(),
+        past: tuple[LocalStore, str] | None = None,
+    ) -> None:
+        """Take a repository; `open` finds the one that a directory is in.
+
+        Args:
+            repository: The repository.
+            stamp: Source of ids and times.
+            directory: Where relative paths begin.
+            past: The store to read instead of the present one, and the run that short references mean.
+        """
         self.repository = repository
         self.directory = directory
         self._stamp = stamp
         self._store: LocalStore | None = None
+        self._meant: str | None = None
+        if past is not None:
+            self._store, self._meant = past
         self._session: tuple[int, int | None, Session] | None = None
         self._configured_limits: SqlLimits | None = None
 
@@ -132,12 +149,27 @@ class Past:
 
     def _current(self, heads: Mapping[str, RunHead]) -> str | None:
         """Return what short references mean: the open run, else the last one of this work tree."""
+        if self._meant is not None:
+            return self._meant
         name = self.repository.work_tree_name
         mine = [
             head for head in heads.values() if head.base_tree and head.work_tree == name and not head.imported
         ]
         best = max(mine, key=lambda head: (head.open, head.position), default=None)
         return None if best is None else best.run
+
+    def as_of(self, reference: str) -> Self:
+        """Return the ledger as it was when an event was its last: short references mean the event's run.
+
+        Whatever is asked of it is answered from what was recorded by then; work tree and configuration, which
+        it is compared with, are the present ones. It costs a pass over the log up to there.
+
+        Raises:
+            UnknownReference: It names no event.
+        """
+        run, v = self.resolve(reference)
+        (frame,) = self.store.of_run(run, v - 1, v)
+        return type(self)(self.repository, self._stamp, self.directory, (self.store.as_of(frame.s), run))
 
     def events(self, run: str | None = None, until_v: int | None = None) -> Iterator[AnyEvent]:
         """Yield the events of one run (the current one by default), in order, up to a version."""

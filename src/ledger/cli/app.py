@@ -16,6 +16,7 @@ from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of, report_failu
 
 if TYPE_CHECKING:
     from ledger.api import Ledger
+    from ledger.reading import LedgerReader
 
 _COLLECT_AFTER = 200_000
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.code:>3}  {code.meaning}" for code in EXIT_CODES)
@@ -80,9 +81,11 @@ class Commands(click.Group):
 class Session:
     """What the global options say; the ledger itself is opened when a command first asks for it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, at: str = "") -> None:
         self._directory = directory
+        self.at = at
         self._ledger: Ledger | None = None
+        self._reader: LedgerReader | None = None
         self._was_there = True
 
     @property
@@ -94,6 +97,17 @@ class Session:
             self._ledger = Ledger.open(self._directory)
             self._was_there = self._ledger.path.exists()
         return self._ledger
+
+    @property
+    def reader(self) -> LedgerReader:
+        """The same ledger, to be read: as it was at the event that ``--at`` names."""
+        if not self.at:
+            return self.ledger
+        if self._reader is None:
+            from ledger.reading import LedgerReader
+
+            self._reader = LedgerReader.open(self._directory).as_of(self.at)
+        return self._reader
 
     def close(self) -> None:
         """Close the ledger if it was opened, and say what there is to say of the disk below it."""
@@ -121,9 +135,10 @@ class Session:
 )
 @click.version_option(__version__, prog_name="ledger")
 @click.option("-C", "directory", metavar="DIR", default=".", help="Run as if started in DIR.")
+@click.option("--at", metavar="EVENT", default="", help="Read the ledger as it was when EVENT was its last.")
 @click.option("--debug", is_flag=True, help="Print a traceback with an error.")
 @click.pass_context
-def cli(context: click.Context, directory: str, debug: bool) -> None:  # noqa: ARG001 - read by main
+def cli(context: click.Context, directory: str, at: str, debug: bool) -> None:  # noqa: ARG001 - read by main
     """Record what happens to a Git repository, ask in SQL, replay and prove it.
 
     \b
@@ -133,7 +148,7 @@ def cli(context: click.Context, directory: str, debug: bool) -> None:  # noqa: A
     ledger sql "from patch_files"      ask anything
     ledger replay --until @-3          rebuild an earlier state and check it
     """  # noqa: D301 - click reads the backspace
-    session = Session(Path(directory))
+    session = Session(Path(directory), at)
     context.obj = session
     context.call_on_close(session.close)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, show_text, write_rows
-from ledger.cli.session import id_option, open_ledger, readable, say
+from ledger.cli.session import id_option, open_ledger, open_reader, readable, say
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
+    from ledger.reading import LedgerReader
 
 _SHOWN_SIZE = 60
 
@@ -58,7 +58,7 @@ def questions(*, open_: bool, run: str, all_: bool, verbose: bool, style: str) -
     """List the errors that were met, and what became of each."""
     if all_ and run:
         raise click.UsageError("--all and --run exclude each other")
-    ledger = open_ledger()
+    ledger = open_reader()
     wanted = "" if all_ else ledger.resolve(f"{run}:@" if run else "@")[0]
     result = ledger.sql(
         "select event, step, coalesce(outcome, 'open') as state, errors, asked_at, closed_at, closed_by, "
@@ -79,7 +79,7 @@ def questions(*, open_: bool, run: str, all_: bool, verbose: bool, style: str) -
     say(f"{count_of(len(found), 'question')} in {f'run {wanted}' if wanted else 'all runs'}")
 
 
-def _read(ledger: Ledger, digest: str) -> str:
+def _read(ledger: LedgerReader, digest: str) -> str:
     from ledger.errors import DroppedBody
 
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import open_ledger, say
+from ledger.cli.session import open_reader, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def tokens(range_: str, tokenizer: str, style: str) -> None:
     ledger tokens port-313:5..12           those of another run
     ledger tokens --tokenizer models/bert  counted exactly
     """  # noqa: D301 - click reads the backspace
-    found = open_ledger().tokens(range_, tokenizer)
+    found = open_reader().tokens(range_, tokenizer)
     rows = [
         (each.event, each.live, each.files, each.largest, each.size_bytes, each.tokens, each.counted_by)
         for each in found

@@ -11,7 +11,7 @@ import click
 
 from ledger.cli.failures import DONE, INCONCLUSIVE, REJECTED
 from ledger.cli.output import count_of, format_options, write_record, write_rows
-from ledger.cli.session import id_option, open_ledger, readable, say
+from ledger.cli.session import id_option, open_ledger, open_reader, readable, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -212,7 +212,7 @@ def show_policy(style: str) -> None:
 
     As a table it is the text of a ledger.toml that says the same.
     """
-    ledger = open_ledger()
+    ledger = open_reader()
     configuration = ledger.policy()
     if style == "table":
         from ledger.gates.configuration import encode_policy
@@ -244,7 +244,7 @@ def diff_policy(style: str) -> None:
     """Show where the configuration is not the policy in force, and where it asks for less."""
     from ledger.operations.notes import one_line
 
-    changes, weakened = open_ledger().policy_changes()
+    changes, weakened = open_reader().policy_changes()
     write_rows(("what", "in_force", "configuration"), [tuple(change) for change in changes], style)
     for what in weakened:
         say(f"asks for less: {one_line(what)}")
@@ -296,7 +296,7 @@ def phase(name: str, note: str) -> None:
 @format_options
 def tickets(all_: bool, style: str) -> None:
     """List what soft gates found and nothing has fixed yet, in the current run."""
-    ledger = open_ledger()
+    ledger = open_reader()
     run, _ = ledger.resolve("@")
     result = ledger.sql(
         "select event, gate, opened_at, opened_by, closed_at, closed_by, fixed_by "

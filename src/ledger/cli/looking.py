@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import for_terminal, format_options, show_text, write_rows
-from ledger.cli.session import open_ledger, repository_path
+from ledger.cli.session import open_reader, repository_path
 from ledger.moments import show_moment
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
     from ledger.events import TreeEvent
+    from ledger.reading import LedgerReader
 
 at_option = click.option(
     "--at", "event", default="@", help="The event; by default the latest.", show_default=True
@@ -31,7 +31,7 @@ def cat(path: str, event: str) -> None:
     ledger cat src/app.py --at @-3
     ledger cat src/app.py --at green      as the accepted state has it
     """  # noqa: D301 - click reads the backspace
-    ledger = open_ledger()
+    ledger = open_reader()
     sys.stdout.buffer.write(ledger.cat(path_in(ledger, path), event))
 
 
@@ -55,7 +55,7 @@ def diff(old: str, new: str, paths: tuple[str, ...], option: str | None) -> None
     """  # noqa: D301 - click reads the backspace
     from patches.diff import show_difference
 
-    ledger = open_ledger()
+    ledger = open_reader()
     chosen = [path_in(ledger, path) for path in paths]
     if option is None and not sys.stdout.isatty():
         sys.stdout.buffer.write(ledger.diff(old, new, chosen))
@@ -73,7 +73,7 @@ def blame(path: str, event: str, style: str) -> None:
 
     A line of the base is of the event that began the run. What was taken back counts for nothing.
     """
-    ledger = open_ledger()
+    ledger = open_reader()
     lines = ledger.blame(path_in(ledger, path), event)
     if style == "table":
         _echo_blame([(*_origin(line.event, line.phase), line.number, line.text) for line in lines])
@@ -114,7 +114,7 @@ def _echo_blame(rows: list[tuple[str, str, str, str, str, int, bytes]]) -> None:
         click.echo(f"{said}  {number.rjust(digits)}) {text}")
 
 
-def path_in(ledger: Ledger, argument: str) -> bytes:
+def path_in(ledger: LedgerReader, argument: str) -> bytes:
     """Return a path given on the command line from the repository's top; in a bare one it is given so."""
     if ledger.repository.work_dir is None:
         return os.fsencode(os.path.normpath(argument))

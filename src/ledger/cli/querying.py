@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import open_ledger, say
+from ledger.cli.session import open_reader, say
 
 if TYPE_CHECKING:
     from ledger.gates.settings import SqlLimits
@@ -74,7 +74,7 @@ def _parameters(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _ask(text: str, parameters: Mapping[str, str], limits: SqlLimits, style: str) -> None:
-    answer = open_ledger().select(text, parameters, limits)
+    answer = open_reader().select(text, parameters, limits)
     write_rows(answer.columns, answer.rows, style)
 
 
@@ -185,6 +185,6 @@ def db(file: Path, force: bool) -> None:
     ledger db history.duckdb
     duckdb history.duckdb "from runs"
     """  # noqa: D301 - click reads the backspace
-    open_ledger().write_database(file, force=force)
+    open_reader().write_database(file, force=force)
     say(f"wrote {count_of(file.stat().st_size, 'byte')}")
     click.echo(file)

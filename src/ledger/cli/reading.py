@@ -9,15 +9,15 @@ import click
 
 from ledger.cli.looking import at_option, path_in
 from ledger.cli.output import count_of, for_terminal, format_options, show_text, write_record, write_rows
-from ledger.cli.session import open_ledger, warn_of_network
+from ledger.cli.session import open_ledger, open_reader, warn_of_network
 from ledger.moments import show_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ledger.api import Ledger
     from ledger.events import AnyEvent, PatchApplied, PatchRefused
     from ledger.filerecords import FileRecord
+    from ledger.reading import LedgerReader
     from ledger.status import Status
 
 
@@ -41,7 +41,7 @@ def status(style: str) -> None:
     """Show the open run, and edits that the ledger does not know."""
     from patches.errors import show_path
 
-    found = open_ledger().status()
+    found = open_reader().status()
     head = found.run
     drift = [f"{drift.status} {show_path(drift.path)}" for drift in found.drift]
     record: dict[str, object] = {
@@ -147,7 +147,7 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     RUN is the current run by default: the open one, or else the last one. A file is followed under the
     names that it had before; a directory stands for all below it.
     """
-    ledger = open_ledger()
+    ledger = open_reader()
     run, path = _run_and_path(ledger, what)
     run, until_v = _until(ledger, run, event)
     found: Iterator[AnyEvent]
@@ -168,14 +168,14 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     write_rows(("event", "at", "kind", "actor", "summary"), rows, style)
 
 
-def _until(ledger: Ledger, run: str, event: str) -> tuple[str, int]:
+def _until(ledger: LedgerReader, run: str, event: str) -> tuple[str, int]:
     """Return the run and version to end at; where a run is named, the event is of that run."""
     if not run:
         return ledger.resolve(event)
     return run, ledger.resolve_range(f"{run}:..{event}").until_v
 
 
-def _run_and_path(ledger: Ledger, what: Sequence[str]) -> tuple[str, bytes | None]:
+def _run_and_path(ledger: LedgerReader, what: Sequence[str]) -> tuple[str, bytes | None]:
     """Tell a run's name from a path: what is both is the run, and ``./`` before it makes it the path."""
     if len(what) > 2:
         raise click.UsageError("at most a run and a path")
@@ -277,7 +277,7 @@ def show(event: str, style: str) -> None:
     from ledger.events import PatchApplied, PatchRefused, RunStarted, TreeEvent
     from ledger.redaction import bodies_of
 
-    ledger = open_ledger()
+    ledger = open_reader()
     found = ledger.event(event)
     record = {"event": found.reference, **msgspec.to_builtins(found), "at": show_moment(found.at_ns)}
     # Reports and listings are for programs: `ledger sql` and `ledger state` show what they hold.
@@ -299,7 +299,7 @@ def show(event: str, style: str) -> None:
         click.echo(for_terminal(data))
 
 
-def _body_or_drop(ledger: Ledger, digest: str) -> bytes:
+def _body_or_drop(ledger: LedgerReader, digest: str) -> bytes:
     """Return a body, or who dropped it."""
     from ledger.errors import DroppedBody
 

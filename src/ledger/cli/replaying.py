@@ -10,11 +10,11 @@ import click
 from ledger.cli.gating import LiveProgress
 from ledger.cli.looking import at_option
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import open_ledger, say
+from ledger.cli.session import open_reader, say
 
 if TYPE_CHECKING:
-    from ledger.api import Ledger
     from ledger.counterfactual import Comparison, Standing, StateUnder
+    from ledger.reading import LedgerReader
     from ledger.replay import Step
 
 policy_option = click.option(
@@ -53,7 +53,7 @@ def state(event: str, candidate: bool, file: Path | None, profile: str, style: s
 
     if candidate and (file or profile):
         raise click.UsageError("--candidate is whatever the policy says; give one of them")
-    ledger = open_ledger()
+    ledger = open_reader()
     asked = ledger.compare_policy(event, policy=file, profile=profile) if file or profile else None
     if asked is not None:
         found = ledger.state(f"{asked.run}:{asked.accepts.v}")
@@ -122,7 +122,7 @@ def replay(event: str, start: str, into: Path | None, file: Path | None, profile
     ledger replay --until @-3 --into ../then
     ledger replay --policy stricter.toml
     """  # noqa: D301 - click reads the backspace
-    ledger = open_ledger()
+    ledger = open_reader()
     # Before the work: a file that is no configuration is said at once.
     asked = ledger.compare_policy(event, policy=file, profile=profile) if file or profile else None
     steps = _steps(ledger, event, start, into)
@@ -139,7 +139,7 @@ def replay(event: str, start: str, into: Path | None, file: Path | None, profile
         say(f"wrote {into}")
 
 
-def _steps(ledger: Ledger, event: str, start: str, into: Path | None) -> list[Step]:
+def _steps(ledger: LedgerReader, event: str, start: str, into: Path | None) -> list[Step]:
     """Replay, and show on a terminal how far it is."""
     run, until_v = ledger.resolve(event)
     progress = LiveProgress()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import allow_secrets_option, id_option, open_ledger, readable, say
+from ledger.cli.session import allow_secrets_option, id_option, open_ledger, open_reader, readable, say
 
 if TYPE_CHECKING:
     from ledger.heads import RunHead
@@ -113,7 +113,7 @@ def list_(style: str) -> None:
             head.tree if style != "table" else head.tree[:12],
             head.title,
         )
-        for head in open_ledger().runs()
+        for head in open_reader().runs()
     ]
     write_rows(columns, rows, style)
 

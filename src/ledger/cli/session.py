@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ledger.cli.app import Session
     from ledger.events import AnyEvent
     from ledger.operations.outcome import Applied
+    from ledger.reading import LedgerReader
     from patches.model import FileChange
 
 _SHOWN_FILES = 10
@@ -25,8 +26,20 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def open_ledger() -> Ledger:
-    """Return the ledger of the running command."""
-    return cast("Session", click.get_current_context().obj).ledger
+    """Return the ledger of the running command, to be written to.
+
+    Raises:
+        click.UsageError: The past was asked for, which nothing can be added to.
+    """
+    session = cast("Session", click.get_current_context().obj)
+    if session.at:
+        raise click.UsageError("--at reads the past: it does not go with this command")
+    return session.ledger
+
+
+def open_reader() -> LedgerReader:
+    """Return the ledger of the running command, to be read: now, or as it was at the event of ``--at``."""
+    return cast("Session", click.get_current_context().obj).reader
 
 
 def id_option(command: _Command) -> _Command:
@@ -64,7 +77,7 @@ def warn_of_network(kind: str) -> None:
     say(f"warning: the ledger lies on a network file system ({kind}): locks may not hold between machines")
 
 
-def repository_path(ledger: Ledger, argument: str) -> bytes:
+def repository_path(ledger: LedgerReader, argument: str) -> bytes:
     """Return a path given in the current directory as one from the repository's top; a last slash stays."""
     from ledger.errors import NoWorkTree
 

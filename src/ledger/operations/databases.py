@@ -82,7 +82,7 @@ def _write(store: LocalStore, path: Path, spill: Path) -> None:
 
     with duckdb.connect(":memory:") as connection:
         connection.execute(f"set temp_directory = {quoted(spill)}")
-        attach_columns(connection, Cache(store).attach(connection))
+        attach_columns(connection, Cache(store).attach(connection), store.until)
         connection.execute(f"attach {quoted(path)} as made")
         connection.execute("create schema made.columns")
         for name in TABLE_NAMES:

@@ -96,6 +96,11 @@ class Cache:
         self._end: Place | None = None
         self._tail_rows = 0
 
+    @property
+    def until(self) -> int | None:
+        """The last position that the store shows; a part may have rows of later ones."""
+        return self._store.until
+
     def attach(self, connection: DuckDBPyConnection) -> list[str]:
         """Attach all rows of the log to a connection and return the names of the parts.
 

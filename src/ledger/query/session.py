@@ -66,7 +66,7 @@ def _connect(cache: Cache, memory_bytes: int | None) -> DuckDBPyConnection:
 
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
-    attach_columns(connection, cache.attach(connection))
+    attach_columns(connection, cache.attach(connection), cache.until)
     create_views(connection)
     limit_memory(connection, memory_bytes)
     connection.execute("set autoinstall_known_extensions = false")

@@ -24,15 +24,35 @@ VIEWS = (
 TABLE_NAMES = (*(table.name for table in TABLES), "path")
 """Every table below the views."""
 
+_TIMELESS = ("path", "base_file")
+"""Tables whose rows are of no event; what they hold shows only where rows of events lead to it."""
+
 _DESCRIPTION = re.compile(r"^comment on .*?;\n", re.MULTILINE | re.DOTALL)
 
 
-def attach_columns(connection: DuckDBPyConnection, parts: Sequence[str]) -> None:
-    """Give the schema ``columns`` the rows of all parts, each an attached database or a schema."""
+def attach_columns(connection: DuckDBPyConnection, parts: Sequence[str], until: int | None = None) -> None:
+    """Give the schema ``columns`` the rows of all parts, each an attached database or a schema.
+
+    Args:
+        connection: Where the parts are.
+        parts: Their names.
+        until: The last position whose rows are seen; None for all.
+    """
     connection.execute("create schema columns")
-    for name in TABLE_NAMES:
-        union = " union all ".join(f"select * from {part}.{name}" for part in parts)
-        connection.execute(f"create view columns.{name} as {union}")
+    unions = {
+        name: " union all ".join(f"select * from {part}.{name}" for part in parts) for name in TABLE_NAMES
+    }
+    if until is not None:
+        connection.execute(
+            f"create table columns.reached as select run, max(v) as until_v from ({unions['event']}) "
+            f"where position <= {until} group by run"
+        )
+    for name, union in unions.items():
+        seen = union
+        if until is not None and name not in _TIMELESS:
+            reached = "columns.reached as r on r.run = t.run and t.v <= r.until_v"
+            seen = f"select t.* from ({union}) as t join {reached}"
+        connection.execute(f"create view columns.{name} as {seen}")
 
 
 def create_views(connection: DuckDBPyConnection, *, described: bool = False) -> None:

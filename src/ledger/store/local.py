@@ -73,6 +73,15 @@ class LocalStore(LogWriter):
             raise NewerFormat(root, found.decode("utf-8", "replace").strip(), FORMAT.decode().strip())
         return cls(root, stamp)
 
+    def as_of(self, position: int) -> Self:
+        """Return the store as it was when the event at a position was the last; it is for reading alone.
+
+        Its heads are folded from the beginning, once: that costs what the log has up to there.
+        """
+        past = type(self)(self.root, self._stamp)
+        past.until = position
+        return past
+
     def read_body(self, digest: str) -> bytes:
         """See `Store.read_body`."""
         try:

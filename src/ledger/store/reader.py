@@ -42,10 +42,12 @@ class LogReader:
     """The log of a ledger's directory, for reading. One instance serves one thread.
 
     ``sync_failed`` says that the disk refused to confirm what lies past ``durable``: it is left out.
+    ``until`` is the last position that is seen, None for all that is confirmed.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.until: int | None = None
         self.segments = Segments(root / "log")
         self._catalogue = Catalogue(root / "cache" / "catalogue", self.segments)
         self._journal = Journal(root / "cache" / "heads")
@@ -245,6 +247,10 @@ class LogReader:
         """Adopt the cached heads once, after making sure that what they cover is on the disk."""
         if self._loaded:
             return
+        if self.until is not None:
+            # What is cached is of the whole log.
+            self._heads, self._loaded = Heads(self.beginning()), True
+            return
         self._adopt()
         if self._heads.position and not self._confirm(self._heads.position):
             self._heads = Heads(self.beginning())
@@ -261,10 +267,15 @@ class LogReader:
     def _confirmed_groups(self, start: Place) -> Iterator[tuple[list[Located], Place]]:
         durable = self._durable.read()
         place = start
+        if self.until is not None and start.cursor.position >= self.until:
+            return
         try:
             for group, place in self.segments.groups(start):
                 check_mark(durable, group)
                 if not self._confirm(place.cursor.position):
+                    return
+                if self.until is not None and place.cursor.position >= self.until:
+                    yield _cut(group, place.segment, self.until)
                     return
                 yield group, place
         except Break as broken:
@@ -334,6 +345,12 @@ class LogReader:
         """
         with suppress(OSError):
             self._unsynced_path.write_bytes(f"{error}\n".encode())
+
+
+def _cut(group: list[Located], segment: int, until: int) -> tuple[list[Located], Place]:
+    """Return the part of a group up to a position, and the place behind it."""
+    part = [located for located in group if located.frame.s <= until]
+    return part, Place(segment, part[-1].end, Cursor(part[-1].frame.s, part[-1].frame.h))
 
 
 def check_mark(durable: Cursor, group: list[Located]) -> None:
