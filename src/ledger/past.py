@@ -1,4 +1,4 @@
-"""The past of a ledger: its events, the states that they left, and questions about them in SQL.
+"""The past of a ledger: its events, and the states that they left.
 
 Nothing here needs a lock, heals anything, or makes a ledger where there is none.
 """
@@ -22,20 +22,15 @@ from ledger.store.local import LocalStore
 from ledger.workspace import Workspace
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
     from ledger.counterfactual import Comparison
     from ledger.filehistory import BlamedLine, Touched
-    from ledger.gates.settings import SqlLimits
-    from ledger.query.answers import Answer
-    from ledger.query.session import Session
     from ledger.replay import Step
     from ledger.state import State
     from patches.tree import Tree
 
 
 class Past:
-    """What a ledger holds: events, bodies, the state at each event, and SQL over all of it.
+    """What a ledger holds: events, bodies, and the state at each event.
 
     Close it, or use it as a context manager.
     """
@@ -62,8 +57,6 @@ class Past:
         self._meant: str | None = None
         if past is not None:
             self._store, self._meant = past
-        self._session: tuple[int, int | None, Session] | None = None
-        self._configured_limits: SqlLimits | None = None
 
     @classmethod
     def open(cls, start: str | Path = ".", *, actor: Actor | None = None, stamp: Stamp | None = None) -> Self:
@@ -377,95 +370,6 @@ class Past:
             yield step
         if into is not None and last is not None:
             write_tree_into(last, objects, into)
-
-    def sql(self, query: str, parameters: Mapping[str, object] | None = None) -> DuckDBPyConnection:
-        """Run SQL over the views and return DuckDB's result (``fetchall()``, ``df()``, …).
-
-        The result sees every event that was confirmed when this was called. The memory is that of the
-        configuration (``sql.memory-limit``); the time is not limited, see `select`.
-
-        Raises:
-            duckdb.Error: DuckDB's own error: a mistake in the SQL, or an attempt to leave the ledger.
-            RuntimeError: This process was forked from one that had asked SQL through this ledger.
-            InvalidConfiguration: The configuration cannot be read.
-        """
-        return self._sql_session(self._sql_limits().memory_bytes).execute(query, parameters)
-
-    def query(self, name: str, parameters: Mapping[str, object] | None = None) -> DuckDBPyConnection:
-        """Ask a question that comes with the ledger, and return DuckDB's result as `sql` does.
-
-        Args:
-            name: As `questions` lists it.
-            parameters: Values by name; what is not given is NULL, which stands for everything.
-
-        Raises:
-            NoSuchQuestion: There is no question of this name.
-            UnknownParameter: It has no such parameter.
-        """
-        from ledger.query.answers import execute
-        from ledger.query.questions import read_question
-
-        session = self._sql_session(self._sql_limits().memory_bytes)
-        execute(session, read_question(name).text, parameters or {})
-        return session
-
-    def select(
-        self, query: str, parameters: Mapping[str, object] | None = None, limits: SqlLimits | None = None
-    ) -> Answer:
-        """Run statements of SQL and return all rows of the last, within limits. See `answers.read_answer`.
-
-        Args:
-            query: Statements; a parameter that is not given is NULL.
-            parameters: Values by name.
-            limits: What is not limited there is as the configuration says.
-
-        Raises:
-            QueryRefused, QueryForbidden: DuckDB does not take it.
-            UnknownParameter: It has no such parameter.
-            QueryTooLong, QueryTooLarge: It was stopped at a limit.
-            InvalidConfiguration: The configuration cannot be read.
-        """
-        from ledger.query.answers import read_answer
-
-        limits = self._sql_limits(limits)
-        session = self._sql_session(limits.memory_bytes)
-        return read_answer(session, query, parameters or {}, limits.timeout_s)
-
-    def write_database(self, target: Path, *, force: bool = False) -> None:
-        """Write the tables, views and macros as one DuckDB file for any client. See `databases`.
-
-        Raises:
-            DatabaseInTheWay: Something lies there, or the place is no place for it.
-        """
-        from ledger.operations.databases import write_database
-
-        write_database(self.store, self.repository, target, force=force)
-
-    def _sql_limits(self, limits: SqlLimits | None = None) -> SqlLimits:
-        """Return the limits; what is not said is as the configuration said when it was first asked for."""
-        from ledger.configurations import configuration_of
-        from ledger.gates.settings import SqlLimits
-
-        if self._configured_limits is None:
-            self._configured_limits = configuration_of(self.repository).sql
-        configured, given = self._configured_limits, limits or SqlLimits()
-        return SqlLimits(
-            given.memory_bytes or configured.memory_bytes, given.timeout_s or configured.timeout_s
-        )
-
-    def _sql_session(self, memory_bytes: int | None) -> DuckDBPyConnection:
-        """Return a session that sees what is confirmed now: the one of before where it does."""
-        from ledger.query.session import Session
-
-        process = os.getpid()
-        if self._session is not None and self._session[0] != process:
-            # DuckDB's threads stay behind in the parent, and whoever waits for them waits for ever.
-            raise RuntimeError("DuckDB does not survive a fork: ask SQL in a process that was spawned")
-        if self._session is None or self._session[1] != memory_bytes:
-            self._session = process, memory_bytes, Session(self.store, memory_bytes)
-        else:
-            self._session[2].catch_up()
-        return self._session[2].connection
 
 
 def parse_actor(text: str) -> Actor:

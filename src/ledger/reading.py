@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.history import History
-from ledger.past import Past
+from ledger.querying import QueryablePast
 from ledger.status import Status, compare_policy, policy_in_force, read_status
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from patches.model import FileChange
 
 
-class LedgerReader(Past):
-    """The ledger of one repository, seen from one of its work trees: all of `Past`, and the present."""
+class LedgerReader(QueryablePast):
+    """The ledger of one repository, seen from a work tree: all of `QueryablePast`, and the present."""
 
     def find_backups(self, paths: Sequence[bytes] = ()) -> tuple[str, tuple[BackupGroup, ...]]:
         """Return the candidate's tree (HEAD's without a run), and its groups of suffixed backups."""
