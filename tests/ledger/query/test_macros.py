@@ -36,6 +36,8 @@ from patches.model import Entry
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+pytestmark = pytest.mark.duckdb
+
 EXAMPLES = max(15, settings().max_examples // 4)
 
 

@@ -25,6 +25,8 @@ from ledger.query.session import open_session
 from ledger.stamps import Actor, Stamp
 from ledger.store.local import LocalStore
 
+pytestmark = pytest.mark.duckdb
+
 WEEK_S = 7 * 24 * 3600
 LINT = rule()
 THIS_WEEK, NEXT_WEEK = date(2023, 11, 13), date(2023, 11, 20)
