@@ -100,32 +100,35 @@ class Session:
 
     @property
     def reader(self) -> LedgerReader:
-        """The same ledger, to be read: as it was at the event that ``--at`` names."""
-        if not self.at:
-            return self.ledger
+        """The same ledger, to be read: as it was at the event that ``--at`` names, or now.
+
+        It comes without all that writes: importing that takes longer than most questions.
+        """
         if self._reader is None:
             from ledger.reading import LedgerReader
 
-            self._reader = LedgerReader.open(self._directory).as_of(self.at)
+            now = LedgerReader.open(self._directory)
+            self._reader = now.as_of(self.at) if self.at else now
         return self._reader
 
     def close(self) -> None:
-        """Close the ledger if it was opened, and say what there is to say of the disk below it."""
+        """Close what was opened, and say what there is to say of the disk below it."""
         if self._ledger is not None:
             if self._ledger.captured or self._ledger.warnings:
                 from ledger.cli.annotations import report_errors
 
                 report_errors(self._ledger)
-            self._ledger.close()
-            if self._ledger.sync_failed:
-                left_out = "the disk does not confirm the newest events, and they are left out"
-                click.echo(f"warning: {left_out} (`ledger verify` counts them)", err=True)
             if not self._was_there and self._ledger.path.exists():
                 from ledger.cli.session import warn_of_network
                 from ledger.store.mounts import network_filesystem
 
                 if kind := network_filesystem(self._ledger.path):
                     warn_of_network(kind)
+        for opened in filter(None, (self._ledger, self._reader)):
+            opened.close()
+            if opened.sync_failed:
+                left_out = "the disk does not confirm the newest events, and they are left out"
+                click.echo(f"warning: {left_out} (`ledger verify` counts them)", err=True)
 
 
 @click.group(
