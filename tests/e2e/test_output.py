@@ -125,3 +125,12 @@ def test_interrupted(started: Shell, words: tuple[str, ...]) -> None:
     assert b"interrupted" in err
     assert b"Traceback" not in err
     assert started.everything() == before
+
+
+def test_a_word_that_names_nothing_is_said_to_be_no_run_either(started: Shell) -> None:
+    """`ledger log WORD` may mean a run or a path."""
+    done = started("log", "nobody")
+    assert (done.code, done.out) == (3, "")
+    assert "nobody: there is no such file at work:3" in done.err
+    assert "nor is there a run nobody: `ledger run list` lists them" in done.err
+    assert "nor is there a run" not in started("log", "src/nobody.py").err

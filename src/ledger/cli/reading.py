@@ -147,6 +147,9 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     RUN is the current run by default: the open one, or else the last one. A file is followed under the
     names that it had before; a directory stands for all below it.
     """
+    from ledger.events import RUN_NAME
+    from ledger.reference_errors import NoSuchPath
+
     ledger = open_reader()
     run, path = _run_and_path(ledger, what)
     run, until_v = _until(ledger, run, event)
@@ -155,17 +158,18 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
         found = ledger.events_backward(run, until_v)
     else:
         found = (touched.event for touched in ledger.file_events(path, f"{run}:{until_v}"))
-    rows = [
-        (
-            event.reference,
-            show_moment(event.at_ns),
-            event.kind.partition("/")[0],
-            event.actor.name or event.actor.kind,
-            _summary(event),
-        )
-        for event in islice(found, max_count)
-    ]
+    try:
+        rows = [_log_row(event) for event in islice(found, max_count)]
+    except NoSuchPath as error:
+        if len(what) == 1 and RUN_NAME.fullmatch(what[0]):
+            error.add_note(f"nor is there a run {what[0]}: `ledger run list` lists them")
+        raise
     write_rows(("event", "at", "kind", "actor", "summary"), rows, style)
+
+
+def _log_row(event: AnyEvent) -> tuple[str, str, str, str, str]:
+    actor = event.actor.name or event.actor.kind
+    return event.reference, show_moment(event.at_ns), event.kind.partition("/")[0], actor, _summary(event)
 
 
 def _until(ledger: LedgerReader, run: str, event: str) -> tuple[str, int]:
