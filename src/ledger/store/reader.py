@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain as chained
 from itertools import zip_longest
 from pathlib import Path
 
@@ -166,16 +167,27 @@ class LogReader:
         """Yield confirmed frames from the newest to the oldest; each hash is checked, the chain is not.
 
         Args:
-            run: Frames of other runs may be left out.
-            until_v: With ``run``: frames of later versions may be left out.
+            run: Those of this run alone: none of its versions is left out, whatever the catalogue says.
+            until_v: With ``run``: from this version on.
         """
         last = self.position()
-        frames = self.segments.backward() if run is None else self._run_backward(run, last, until_v)
-        for frame in frames:
-            if frame.s <= last:
+        if run is None:
+            yield from (frame for frame in self.segments.backward() if frame.s <= last)
+            return
+        head = self.heads().get(run)
+        if head is None or head.retired:
+            return
+        wanted = head.v if until_v is None else min(until_v, head.v)
+        for frame in chained(self._run_backward(run, last, wanted), self.segments.backward()):
+            name = _naming.decode(frame.e) if wanted and frame.s <= last else None
+            if name is not None and (name.run, name.v) == (run, wanted):
                 yield frame
+                wanted -= 1
+            if not wanted:
+                return
 
-    def _run_backward(self, run: str, last: int, until_v: int | None) -> Iterator[Frame]:
+    def _run_backward(self, run: str, last: int, until_v: int) -> Iterator[Frame]:
+        """Yield the intact frames that the catalogue leads to, the newest first, and maybe others."""
         following = last + 1
         for first in reversed(self.segments.firsts()):
             for line in self._catalogue.lines_backward(first, run, last, until_v):

@@ -129,6 +129,8 @@ def test_a_wrong_catalogue_loses_nothing(
         path.write_bytes(b"\xc1" if lie == "not msgpack" else msgspec.msgpack.encode(found))
     for run, wanted in frames.items():
         assert list(fresh(root, stamp).of_run(run)) == wanted
+        assert list(fresh(root, stamp).backward(run)) == wanted[::-1]
+        assert list(fresh(root, stamp).backward(run, 3)) == wanted[:3][::-1]
 
 
 def test_damage_in_a_run_is_found_where_it_is_read(
