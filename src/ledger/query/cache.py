@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from ledger.errors import DroppedBody
+from ledger.events import BodyDropped, RetentionApplied
 from ledger.frames import Cursor, Frame
 from ledger.measurements import Report
 from ledger.query.bulk import Source, load_segments
@@ -125,6 +126,8 @@ class Cache:
         if few is None:
             return False
         frames, end = few
+        if any(isinstance(frame.event, BodyDropped | RetentionApplied) for frame in frames):
+            return False  # What they took away is not to be answered from what was loaded before.
         rows = rows_of(frames)
         self._add_bodies(connection, rows, self._parts)
         if self._tail_rows + len(rows) > TAIL_ROWS:

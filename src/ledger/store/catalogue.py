@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import msgspec
 from msgspec import Struct
@@ -52,6 +53,26 @@ class _Framed(Struct):
 
 _framed = msgspec.json.Decoder(_Framed)
 _contents = msgspec.msgpack.Decoder(Contents)
+
+
+def encode_contents(contents: Contents) -> bytes:
+    """Return the bytes of a catalogue: MessagePack behind its CRC-32."""
+    data = msgspec.msgpack.encode(contents)
+    return crc32(data).to_bytes(4, "big") + data
+
+
+def parse_contents(data: bytes) -> Contents:
+    """Return what a catalogue says.
+
+    Raises:
+        ValueError: It is not as it was written, or of another layout.
+    """
+    if crc32(data[4:]) != int.from_bytes(data[:4], "big"):
+        raise ValueError("its checksum is another")
+    contents = _contents.decode(data[4:])
+    if contents.layout != LAYOUT:
+        raise ValueError(f"layout {contents.layout}")
+    return contents
 
 
 class Catalogue:
@@ -116,16 +137,15 @@ class Catalogue:
         if os.fstat(fd).st_size - contents.offset > LAG_SIZE_BYTES:
             data = os.pread(fd, os.fstat(fd).st_size - contents.offset, contents.offset)
             if _extend(contents, data, last):
-                write_cached(self._root / f"{first:020d}", msgspec.msgpack.encode(contents))
+                write_cached(self._root / f"{first:020d}", encode_contents(contents))
         self._known[first] = contents
         return contents
 
     def _read(self, first: int) -> Contents:
         try:
-            contents = _contents.decode((self._root / f"{first:020d}").read_bytes())
-        except (OSError, msgspec.DecodeError):
+            return parse_contents((self._root / f"{first:020d}").read_bytes())
+        except (OSError, ValueError):
             return Contents()
-        return contents if contents.layout == LAYOUT else Contents()
 
 
 def parse_lines(data: bytes) -> list[bytes]:

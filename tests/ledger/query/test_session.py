@@ -12,9 +12,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from chronicle import Chronicle
 
-from ledger.events import PatchRefused, RunStarted
+from ledger.events import PatchRefused, RetentionApplied, RetiredRun, RunStarted
 from ledger.query import cache as cache_module
 from ledger.query.session import Session, open_session
+from ledger.run import identify
 from ledger.stamps import Stamp
 from ledger.store.local import LocalStore
 
@@ -152,3 +153,17 @@ def test_whoever_breaks_a_session_gets_a_new_one(root: Path, stamp: Stamp) -> No
     story.write_to(store, "second")
     session.catch_up()
     assert session.connection.execute("select count(*) from events").fetchall() == [(2,)]
+
+
+def test_a_session_forgets_what_was_taken_away(root: Path, stamp: Stamp) -> None:
+    """After a retention nothing is answered from rows that were loaded before it."""
+    story = Chronicle(stamp, {"a": "0"})
+    store = LocalStore.open(root, stamp, create=True)
+    story.write_to(store, "first")
+    session = Session(store)
+    opened = session.connection
+    head = store.heads()["first"]
+    gone = RetiredRun("first", head.v, head.digest, head.at_ns)
+    store.append([RetentionApplied(**identify("ledger", stamp), before_ns=1, runs=(gone,))])
+    session.catch_up()
+    assert session.connection is not opened

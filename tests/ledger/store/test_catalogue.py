@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from ledger.errors import DamagedLedger
@@ -114,7 +113,7 @@ def test_a_wrong_catalogue_loses_nothing(
     root, frames = catalogued
     files = sorted((root / "cache" / "catalogue").iterdir())
     for path, other in zip(files, files[::-1], strict=True):
-        found = msgspec.msgpack.decode(path.read_bytes(), type=catalogue_module.Contents)
+        found = catalogue_module.parse_contents(path.read_bytes())
         match lie:
             case "other blocks":
                 found.blocks = [offset + 7 for offset in found.blocks]
@@ -123,14 +122,28 @@ def test_a_wrong_catalogue_loses_nothing(
             case "beyond the end":
                 found.offset *= 2
             case "another's":
-                found = msgspec.msgpack.decode(other.read_bytes(), type=catalogue_module.Contents)
+                found = catalogue_module.parse_contents(other.read_bytes())
             case _:
                 pass
-        path.write_bytes(b"\xc1" if lie == "not msgpack" else msgspec.msgpack.encode(found))
+        path.write_bytes(b"\xc1" if lie == "not msgpack" else catalogue_module.encode_contents(found))
     for run, wanted in frames.items():
         assert list(fresh(root, stamp).of_run(run)) == wanted
         assert list(fresh(root, stamp).backward(run)) == wanted[::-1]
         assert list(fresh(root, stamp).backward(run, 3)) == wanted[:3][::-1]
+
+
+def test_a_flipped_bit_of_the_catalogue_changes_no_answer(
+    catalogued: tuple[Path, dict[str, list[Frame]]], stamp: Stamp
+) -> None:
+    """Nor does a file that is cut off."""
+    root, frames = catalogued
+    path = min((root / "cache" / "catalogue").iterdir())
+    data = path.read_bytes()
+    for at in range(0, len(data), 7):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :])
+        assert list(fresh(root, stamp).of_run("two")) == frames["two"], at
+    path.write_bytes(data[: len(data) // 2])
+    assert list(fresh(root, stamp).backward("two")) == frames["two"][::-1]
 
 
 def test_damage_in_a_run_is_found_where_it_is_read(
