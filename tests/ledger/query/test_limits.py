@@ -22,9 +22,7 @@ from ledger.query.session import open_session
 from ledger.query_errors import QueryTooLarge, QueryTooLong, UnknownParameter
 from ledger.store.local import LocalStore
 
-ENDLESS = (
-    "select count(*) from range(1000000000) as a, range(1000000000) as b where a.range % 7 = b.range % 5"
-)
+ENDLESS = "select sum(sin(range)) from range(1000000000000)"  # It takes time, and no memory.
 LARGE = "select count(distinct md5(range::varchar)) from range(10000000)"
 
 
@@ -32,7 +30,7 @@ def test_a_statement_is_stopped_when_its_time_is_over(store: LocalStore) -> None
     """While DuckDB works, and while rows come; the session answers on."""
     session = open_session(store)
     began = time.monotonic()
-    for query in (ENDLESS, "select a.range, b.range from range(1000000000) as a, range(1000000000) as b"):
+    for query in (ENDLESS, "select range from range(1000000000000)"):
         with pytest.raises(QueryTooLong, match=r"it may take 0\.2 s"):
             read_answer(session, query, {}, 0.2)
     assert time.monotonic() - began < 30
