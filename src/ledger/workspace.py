@@ -126,8 +126,10 @@ class Workspace:
     # The run to write to. All of it under `locked`.
 
     @contextmanager
-    def locked(self, timeout_s: float = LOCK_TIMEOUT_S) -> Generator[None]:
+    def locked(self, timeout_s: float | None = None) -> Generator[None]:
         """Keep every other writing command out of this work tree; wait ``timeout_s`` for one to end.
+
+        Where none is given, `LOCK_TIMEOUT_S` is waited for.
 
         Raises:
             Busy: Another one is at work.
@@ -137,7 +139,8 @@ class Workspace:
             IdTaken: The given id belongs to another request. Nothing was written.
         """
         name = self.repository.work_tree_name
-        with locked(self.store.root / "locks" / f"tree.{name or 'main'}", timeout_s):
+        wait_s = LOCK_TIMEOUT_S if timeout_s is None else timeout_s
+        with locked(self.store.root / "locks" / f"tree.{name or 'main'}", wait_s):
             # First of all, so that nothing is decided without an event that may be there.
             self.store.settle()
             self.refuse_done()
