@@ -231,10 +231,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds ``--campaign``, the long settings of every campaign, and ``--write-tutorial``."""
+    """Adds ``--campaign``, the long settings of every campaign, ``--write-tutorial`` and ``--write-pictures``."""
     parser.addoption("--campaign", action="store_true", help="run the campaigns at their long settings")
     parser.addoption(
         "--write-tutorial", action="store_true", help="put what is printed now into the tutorial"
+    )
+    parser.addoption(
+        "--write-pictures", action="store_true", help="put pictures of the page as it is now into docs/images"
     )
 
 
@@ -340,7 +343,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 # What one costly fixture does or starts is looked at by every test there.
-ONE_PROCESS = ("tests/e2e/test_walk.py", "tests/e2e/test_mlflow.py")
+ONE_PROCESS = ("tests/e2e/test_walk.py", "tests/e2e/test_mlflow.py", "tests/ledger/web/test_browser.py")
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks

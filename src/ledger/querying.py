@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from ledger.past import Past
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ledger.gates.settings import SqlLimits
     from ledger.query.answers import Answer
     from ledger.query.session import Session
+    from ledger.reports.writing import Written
 
 
 class QueryablePast(Past):
@@ -87,6 +88,38 @@ class QueryablePast(Past):
         from ledger.operations.databases import write_database
 
         write_database(self.store, self.repository, target, force=force)
+
+    def write_report(
+        self,
+        target: Path | IO[bytes],
+        reference: str = "@",
+        *,
+        limit_bytes: int | None = None,
+        force: bool = False,
+    ) -> Written:
+        """Write a run up to an event as one HTML file that needs no server. See `reports.writing`.
+
+        Args:
+            target: The file's path, or an open file, only written to.
+            reference: The event; by default the latest of the current run.
+            limit_bytes: What patches, contents and texts may have together; by default `LIMIT_BYTES`.
+            force: Whether an existing file is replaced.
+
+        Raises:
+            UnknownReference: It names no event, or one of no run.
+            ReportInTheWay: ``target`` exists, or is in the Git directory. It was left as it is.
+        """
+        from ledger.moments import show_moment
+        from ledger.reports.writing import LIMIT_BYTES, Reported, write_report
+
+        run, v = self.resolve(reference)
+        about = Reported(self.store, self.repository, self.events(run, v))
+        whole = self.store.heads()[run].v == v
+        past = self if whole else self.as_of(f"{run}:{v}")
+        connection = past._sql_session(self._sql_limits().memory_bytes)  # noqa: SLF001 - another of this class
+        limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
+        written_at = show_moment(self._stamp.clock())
+        return write_report(about, connection, target, written_at, limit_bytes=limit, force=force)
 
     def _sql_limits(self, limits: SqlLimits | None = None) -> SqlLimits:
         """Return the limits; what is not said is as the configuration said when it was first asked for."""

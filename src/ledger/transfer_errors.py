@@ -80,6 +80,16 @@ class FileInTheWay(LedgerError):
         super().__init__(f"{path}: exists already")
 
 
+class ReportInTheWay(LedgerError):
+    """A file lies where a report is to be written, or the place is no place for one. It was left as it is."""
+
+    hint = "name another file, or replace it: `ledger report --force -o FILE`"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: {reason}")
+
+
 class LeftOver(LedgerError):
     """Not all of some old error files can be read as errors, and that was asked for. Nothing was written.
 

@@ -185,6 +185,7 @@ def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     yield (transfer_errors.LeftOver, NOT_APPLIED)
     for kind in (transfer_errors.DivergedRun, transfer_errors.OpenHere, transfer_errors.FileInTheWay):
         yield (kind, PROTECTED)
+    yield (transfer_errors.ReportInTheWay, PROTECTED)
 
 
 def _travel_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

@@ -79,7 +79,7 @@ def export_runs(
         write_bundle(file, manifest, [copy.lines for copy in copies.values()], bodies)
 
     if isinstance(target, Path):
-        _publish(target, write, force=force)
+        publish_file(target, write, force=force)
     else:
         with tempfile.TemporaryFile() as file:
             write(file)
@@ -146,8 +146,13 @@ def _entry(store: LocalStore, run: str, copy: _Copy, drops: Sequence[BodyDropped
     return RunEntry(run, len(copy.lines), event_digest(copy.lines[-1]), bases_of(copy.events), tuple(gone))
 
 
-def _publish(target: Path, write: Callable[[IO[bytes]], None], *, force: bool) -> None:
-    """Let a file appear, whole and durable; a crash leaves a hidden sibling at most."""
+def publish_file(target: Path, write: Callable[[IO[bytes]], object], *, force: bool) -> None:
+    """Let a file appear, whole and durable; a crash leaves a hidden sibling at most.
+
+    Raises:
+        FileInTheWay: It exists, and is not to be replaced. It was left as it is.
+        OSError: It cannot be written. None was made.
+    """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{os.urandom(4).hex()}")
     fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
