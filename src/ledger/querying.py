@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ledger.gates.settings import SqlLimits
     from ledger.query.answers import Answer
     from ledger.query.session import Session
+    from ledger.reports.contents import Contents
+    from ledger.reports.trends import Trend
     from ledger.reports.writing import Written
 
 
@@ -37,7 +39,7 @@ class QueryablePast(Past):
             RuntimeError: This process was forked from one that had asked SQL through this ledger.
             InvalidConfiguration: The configuration cannot be read.
         """
-        return self._sql_session(self._sql_limits().memory_bytes).execute(query, parameters)
+        return self._sql_session(self.sql_limits().memory_bytes).execute(query, parameters)
 
     def query(self, name: str, parameters: Mapping[str, object] | None = None) -> DuckDBPyConnection:
         """Ask a question that comes with the ledger, and return DuckDB's result as `sql` does.
@@ -53,12 +55,16 @@ class QueryablePast(Past):
         from ledger.query.answers import execute
         from ledger.query.questions import read_question
 
-        session = self._sql_session(self._sql_limits().memory_bytes)
+        session = self._sql_session(self.sql_limits().memory_bytes)
         execute(session, read_question(name).text, parameters or {})
         return session
 
     def select(
-        self, query: str, parameters: Mapping[str, object] | None = None, limits: SqlLimits | None = None
+        self,
+        query: str,
+        parameters: Mapping[str, object] | None = None,
+        limits: SqlLimits | None = None,
+        max_rows: int | None = None,
     ) -> Answer:
         """Run statements of SQL and return all rows of the last, within limits. See `answers.read_answer`.
 
@@ -66,6 +72,7 @@ class QueryablePast(Past):
             query: Statements; a parameter that is not given is NULL.
             parameters: Values by name.
             limits: What is not limited there is as the configuration says.
+            max_rows: How many rows are returned at most; None for all.
 
         Raises:
             QueryRefused, QueryForbidden: DuckDB does not take it.
@@ -75,9 +82,9 @@ class QueryablePast(Past):
         """
         from ledger.query.answers import read_answer
 
-        limits = self._sql_limits(limits)
+        limits = self.sql_limits(limits)
         session = self._sql_session(limits.memory_bytes)
-        return read_answer(session, query, parameters or {}, limits.timeout_s)
+        return read_answer(session, query, parameters or {}, limits.timeout_s, max_rows)
 
     def write_database(self, target: Path, *, force: bool = False) -> None:
         """Write the tables, views and macros as one DuckDB file for any client. See `databases`.
@@ -88,6 +95,19 @@ class QueryablePast(Past):
         from ledger.operations.databases import write_database
 
         write_database(self.store, self.repository, target, force=force)
+
+    def trends(self, run: str, until_v: int | None = None) -> list[Trend]:
+        """Return the deciding number of each gate over a run's versions. See `reports.trends`."""
+        from ledger.reports.trends import read_trends
+
+        return read_trends(self._sql_session(self.sql_limits().memory_bytes), run, until_v)
+
+    def report_contents(self, reference: str, limit_bytes: int) -> Contents:
+        """Return what a report of a run up to an event says. See `reports.contents`."""
+        from ledger.reports.contents import read_contents
+
+        run, v = self.resolve(reference)
+        return read_contents(self.store, self.repository, self.events(run, v), limit_bytes)
 
     def write_report(
         self,
@@ -116,13 +136,17 @@ class QueryablePast(Past):
         about = Reported(self.store, self.repository, self.events(run, v))
         whole = self.store.heads()[run].v == v
         past = self if whole else self.as_of(f"{run}:{v}")
-        connection = past._sql_session(self._sql_limits().memory_bytes)  # noqa: SLF001 - another of this class
+        connection = past._sql_session(self.sql_limits().memory_bytes)  # noqa: SLF001 - another of this class
         limit = LIMIT_BYTES if limit_bytes is None else limit_bytes
         written_at = show_moment(self._stamp.clock())
         return write_report(about, connection, target, written_at, limit_bytes=limit, force=force)
 
-    def _sql_limits(self, limits: SqlLimits | None = None) -> SqlLimits:
-        """Return the limits; what is not said is as the configuration said when it was first asked for."""
+    def sql_limits(self, limits: SqlLimits | None = None) -> SqlLimits:
+        """Return the limits; what is not said is as the configuration said when it was first asked for.
+
+        Raises:
+            InvalidConfiguration: The configuration cannot be read.
+        """
         from ledger.configurations import configuration_of
         from ledger.gates.settings import SqlLimits
 

@@ -38,6 +38,7 @@ _MODULES = {
     "ledger.cli.reading": ("status", "log", "show", "id", "path"),
     "ledger.cli.querying": ("sql", "query", "schema", "db"),
     "ledger.cli.reporting": ("report",),
+    "ledger.cli.serving": ("ui",),
     "ledger.cli.replaying": ("state", "replay"),
     "ledger.cli.looking": ("cat", "diff", "blame"),
     "ledger.cli.auditing": ("audit", "doctor"),

@@ -50,14 +50,16 @@ def read_answer(
     text: str,
     parameters: Mapping[str, object],
     timeout_s: float | None = None,
+    max_rows: int | None = None,
 ) -> Answer:
-    """Run the statements of a text, and return all rows of the last one.
+    """Run the statements of a text, and return the rows of the last one.
 
     Args:
         connection: A SQL session.
         text: As `execute` takes it.
         parameters: As `execute` takes them.
         timeout_s: How long all of it may take; None for as long as it takes.
+        max_rows: How many rows are returned at most, the first ones; None for all.
 
     Raises:
         QueryForbidden: It asks for a file, an extension or a setting.
@@ -71,7 +73,11 @@ def read_answer(
         with limited(connection, timeout_s):
             execute(connection, text, parameters)
             columns = tuple(str(column[0]) for column in connection.description or ())
-            return Answer(columns, connection.fetchall() if columns else [])
+            if not columns:
+                return Answer(columns, [])
+            return Answer(
+                columns, connection.fetchall() if max_rows is None else connection.fetchmany(max_rows)
+            )
     except duckdb.PermissionException as error:
         raise QueryForbidden(str(error)) from error
     except duckdb.Error as error:

@@ -6,8 +6,8 @@ Everything that comes from outside is escaped; colours and strokes are left to t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
+from ledger.reports.texts import shown
 from ledger.reports.trends import Point, Trend
 
 WIDTH, HEIGHT = 320, 112
@@ -29,7 +29,7 @@ def draw_trend(trend: Trend, until_v: int) -> str:
     parts = [
         f'<svg class="trend" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" data-from="1" data-to="{until_v}"',
         f' data-left="{_LEFT}" data-right="{right}">',
-        f"<title>{escape(describe_trend(trend))}</title>",
+        f"<title>{shown(describe_trend(trend))}</title>",
         f'<line class="axis" x1="{_LEFT}" x2="{right}" y1="{floor}" y2="{floor}"/>',
         *_thresholds(trend, scale, until_v),
         *_changes(trend, scale),
@@ -90,7 +90,7 @@ def _thresholds(trend: Trend, scale: _Scale, until_v: int) -> list[str]:
 
 def _changes(trend: Trend, scale: _Scale) -> list[str]:
     return [
-        f'<g class="policy"><title>policy at :{each.v}: {escape(each.change)}</title>'
+        f'<g class="policy"><title>policy at :{each.v}: {shown(each.change)}</title>'
         f'<line x1="{scale.x(each.v)}" x2="{scale.x(each.v)}" y1="{_TOP - 4}" y2="{HEIGHT - _BOTTOM}"/>'
         f'<path d="M{scale.x(each.v) - 4} {_TOP - 8}h8l-4 6z"/></g>'
         for each in trend.settings
@@ -115,4 +115,34 @@ def _mark(point: Point, scale: _Scale) -> str:
     why = f": {point.why}" if point.why else ""
     said = f":{point.v} {point.verdict}{value}{', flaky' if point.flaky else ''}{why}"
     verdict = point.verdict if point.verdict in ("pass", "fail") else "inconclusive"
-    return f'<g class="mark {verdict}" data-v="{point.v}"><title>{escape(said)}</title>{shape}</g>'
+    return f'<g class="mark {verdict}" data-v="{point.v}"><title>{shown(said)}</title>{shape}</g>'
+
+
+_BAR, _LABEL, _ROW = 360, 230, 22
+
+
+def draw_bars(name: str, pairs: Sequence[tuple[str, float]]) -> str:
+    """Return bars to the right, one for each label, with their numbers.
+
+    Args:
+        name: What the numbers are.
+        pairs: Labels with numbers of 0 or more.
+    """
+    most = max((value for _, value in pairs), default=0.0) or 1.0
+    width, height = _LABEL + _BAR + 70, _ROW * len(pairs) + 4
+    sized = [(label, value, round(_BAR * value / most, 1)) for label, value in pairs]
+    rows = [
+        f'<g class="bar"><title>{shown(label)}: {value:g}</title>'
+        f'<text class="label" x="{_LABEL - 8}" y="{_ROW * at + 16}">{shown(_short(label))}</text>'
+        f'<rect x="{_LABEL}" y="{_ROW * at + 4}" width="{max(long, 1)}" height="15"/>'
+        f'<text x="{_LABEL + 6 + long}" y="{_ROW * at + 16}">{value:g}</text></g>'
+        for at, (label, value, long) in enumerate(sized)
+    ]
+    return (
+        f'<svg class="bars" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
+        f"<title>{shown(name)}, by row</title>{''.join(rows)}</svg>"
+    )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 32 else f"{label[:14]}…{label[-16:]}"

@@ -10,7 +10,6 @@ import base64
 import gzip
 from collections.abc import Sequence
 from hashlib import sha256
-from html import escape
 from importlib.resources import files
 from string import Template
 from typing import NamedTuple
@@ -19,6 +18,7 @@ import msgspec
 
 from ledger.reports.charts import draw_trend
 from ledger.reports.contents import Contents
+from ledger.reports.texts import shown
 from ledger.reports.trends import Trend
 
 _ALWAYS = (
@@ -48,13 +48,14 @@ def render_report(contents: Contents, trends: Sequence[Trend], tables: Tables, w
     packed = gzip.compress(msgspec.json.encode(contents), mtime=0)
     page = Template(_asset("report.html")).substitute(
         policy=_policy(style, script),
-        title=escape(contents.title or contents.run),
+        title=shown(contents.title or contents.run),
         style=style,
         script=script,
-        facts=escape(_facts(contents)),
+        slider=slider_markup(),
+        facts=shown(_facts(contents)),
         trends=render_trends(trends, tables, contents.until),
-        left_out="".join(f"<li>{escape(each)}</li>" for each in (*contents.left_out, *_ALWAYS)),
-        written=escape(
+        left_out="".join(f"<li>{shown(each)}</li>" for each in (*contents.left_out, *_ALWAYS)),
+        written=shown(
             f"Written by ledger {contents.version} at {written_at}, from the log up to {_end(contents)}."
         ),
         data=base64.b64encode(packed).decode("ascii"),
@@ -62,12 +63,17 @@ def render_report(contents: Contents, trends: Sequence[Trend], tables: Tables, w
     return page.encode("utf-8", "replace")
 
 
+def slider_markup() -> str:
+    """Return the markup that the script fills: slider, standing, files and panes."""
+    return _asset("slider.html")
+
+
 def render_trends(trends: Sequence[Trend], tables: Tables, until_v: int) -> str:
     """Return the trends as small multiples and the tables below them, as HTML; "" without measurements."""
     if not trends:
         return ""
     figures = "".join(
-        f"<figure><figcaption><b>{escape(trend.gate)}</b><small>{escape(_asked(trend))}</small></figcaption>"
+        f"<figure><figcaption><b>{shown(trend.gate)}</b><small>{shown(describe_asked(trend))}</small></figcaption>"
         f"{draw_trend(trend, until_v)}</figure>"
         for trend in trends
     )
@@ -81,7 +87,8 @@ def render_trends(trends: Sequence[Trend], tables: Tables, until_v: int) -> str:
     )
 
 
-def _asked(trend: Trend) -> str:
+def describe_asked(trend: Trend) -> str:
+    """Return what the last policy asks of a gate, in words."""
     asked = trend.settings[-1] if trend.settings else None
     limit = (
         ""
@@ -95,10 +102,15 @@ def _asked(trend: Trend) -> str:
 def _table(title: str, names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     if not rows:
         return ""
-    title = escape(title)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    title = shown(title)
+    numeric = [
+        _numeric(next((row[at] for row in rows if row[at] is not None), "")) for at in range(len(names))
+    ]
+    head = "".join(
+        f'<th scope="col"{kind}>{shown(name)}</th>' for name, kind in zip(names, numeric, strict=True)
+    )
     body = "".join(
-        "<tr>" + "".join(f"<td{_numeric(value)}>{escape(_cell(value))}</td>" for value in row) + "</tr>"
+        "<tr>" + "".join(f"<td{_numeric(value)}>{shown(_cell(value))}</td>" for value in row) + "</tr>"
         for row in rows
     )
     return (

@@ -23,6 +23,8 @@ function make(tag, attributes = {}, ...children) {
 }
 
 async function unpack() {
+  const source = byId("data").dataset.source;
+  if (source) return (await fetch(source)).json();
   const packed = Uint8Array.from(atob(byId("data").textContent.trim()), (c) => c.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   return JSON.parse(await new Response(stream).text());
@@ -243,7 +245,6 @@ class Page {
     this.file = "";
     this.opened = new Set();
     const slider = byId("slider");
-    slider.max = String(run.data.events.length);
     slider.addEventListener("input", () => this.go(+slider.value - 1));
     byId("back").addEventListener("click", () => this.go(this.index - 1));
     byId("next").addEventListener("click", () => this.go(this.index + 1));
@@ -252,6 +253,14 @@ class Page {
     document.addEventListener("keydown", (event) => this.key(event));
     this.lane();
     this.restore();
+  }
+
+  /** Take the run as it is now: whoever looks at its end goes on with it, whoever looks back stays. */
+  replace(run) {
+    const atEnd = this.index === this.run.data.events.length - 1;
+    this.run = run;
+    this.lane();
+    this.go(atEnd ? Infinity : this.index);
   }
 
   key(event) {
@@ -327,7 +336,8 @@ class Page {
 
   lane() {
     const events = this.run.data.events, lane = byId("lane"), width = 1000, last = events.length;
-    lane.dataset.to = String(last);
+    lane.dataset.to = byId("slider").max = String(last);
+    for (const mark of lane.querySelectorAll(":scope > :not(.now)")) mark.remove();
     const x = (v) => (last === 1 ? width : ((v - 1) / (last - 1)) * width);
     let phase = "", from = 1;
     const marks = [];
@@ -488,9 +498,24 @@ class Page {
   }
 }
 
+/** On a server's page: its title, and what comes while it is open. */
+function follow(page) {
+  const told = () => {
+    const { data } = page.run;
+    byId("run-title").textContent = visible(data.title || data.run);
+    byId("run-facts").textContent = `${data.run} · ${data.events.length} events`;
+  };
+  told();
+  new EventSource(byId("data").dataset.live).addEventListener("message", async () => {
+    page.replace(new Run(await unpack()));
+    told();
+  });
+}
+
 unpack().then((data) => {
   byId("page").hidden = false;
   window.report = new Page(new Run(data));
+  if (byId("data").dataset.live) follow(window.report);
 }, (error) => {
   byId("broken").hidden = false;
   byId("broken").textContent = `This file is damaged, or the browser is too old for it: ${error.message}`;

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -34,6 +35,27 @@ def sample(
         return made[name]
 
     return make
+
+
+@pytest.fixture(scope="module")
+def served(sample: Callable[[str], Path], sealed_commands: dict[str, str]) -> Iterator[Callable[[str], str]]:
+    """Serves a sample by `ledger ui` when it is first asked for, and returns the address that it printed."""
+    servers: dict[str, tuple[subprocess.Popen[str], str]] = {}
+
+    def serve(name: str) -> str:
+        if name not in servers:
+            command = [sys.executable, "-m", "ledger.cli", "-C", sample(name), "ui", "--no-browser"]
+            server = subprocess.Popen(command, env=sealed_commands, stdout=subprocess.PIPE, text=True)
+            assert server.stdout is not None
+            servers[name] = server, server.stdout.readline().strip()
+        return servers[name][1]
+
+    yield serve
+    for server, _ in servers.values():
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0, "Ctrl-C ends it, as asked"
+        assert server.stdout is not None
+        server.stdout.close()
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +103,11 @@ class Watched:
         wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
         assert wide <= 0
 
-    def assert_accessible(self) -> None:
-        """axe-core finds nothing serious, in the colours of day and of night."""
+    def assert_accessible(self, *schemes: Literal["light", "dark"]) -> None:
+        """axe-core finds nothing serious, in the colours of day and of night by default."""
         from axe_playwright_python.sync_playwright import Axe
 
-        for scheme in ("light", "dark"):
+        for scheme in schemes or ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme)
             found: list[Any] = Axe().run(self.page).response["violations"]
             told = [

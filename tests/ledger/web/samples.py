@@ -230,4 +230,4 @@ def tell_evil(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"all": tell_all, "evil": tell_evil}[sys.argv[1]](Path(sys.argv[2]))
+    {"all": tell_all, "evil": tell_evil, "live": tell_evil}[sys.argv[1]](Path(sys.argv[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from samples import HOSTILE
 
 from ledger import Ledger
+from ledger.events import TreeEvent
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -38,12 +40,13 @@ def open_report(watch: Watch, address: str, **options: int) -> Any:
 
 
 def test_report_shows_every_file_as_it_was_and_who_wrote_it(sample: Any, watch: Watch) -> None:
-    """At every event each file that a patch touched has the lines of Git, and their events by `git blame`."""
+    """After every change each file that a patch touched has the lines of Git, and their events by `git blame`."""
     root = sample("all")
     page = open_report(watch, report_of(root)).page
     with Ledger.open(root) as ledger:
         run, last = ledger.resolve()
-        for v in range(1, last + 1):
+        changed = [event.v for event in ledger.events() if isinstance(event, TreeEvent)]
+        for v in (*changed, changed[-1] - 1, last):
             page.evaluate("v => report.go(v - 1)", v)
             state = ledger.state(f"{run}:{v}")
             shown = page.evaluate("[...report.run.files.keys()].sort()")
@@ -152,7 +155,7 @@ def test_report_of_a_hostile_run_is_text(sample: Any, watch: Watch) -> None:
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_report_can_be_used_by_all(width: int, sample: Any, watch: Watch, picture: Any) -> None:
-    """On a desktop and a phone it fits, and axe-core finds no serious fault in any pane."""
+    """On a desktop by day and a phone by night it fits, and axe-core finds no serious fault in any pane."""
     watched = open_report(watch, report_of(sample("all")), width=width, height=844 if width == 390 else 900)
     page = watched.page
     page.evaluate("report.go(25)")
@@ -160,5 +163,181 @@ def test_report_can_be_used_by_all(width: int, sample: Any, watch: Watch, pictur
     for act in ("report.show('event')", "report.show('accepted')", "report.open('src/app.py')"):
         page.evaluate(act)
         watched.assert_fits()
-        watched.assert_accessible()
+        watched.assert_accessible("dark" if width == 390 else "light")
+    watched.assert_harmless()
+
+
+# ── the page ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def open_view(watch: Watch, address: str, path: str = "/", **options: int) -> Any:
+    """Open a view of a served ledger: the token goes into a cookie, and out of the address."""
+    watched = watch(address, **options)
+    base = address.partition("/?")[0]
+    assert watched.page.url == f"{base}/"
+    if path != "/":
+        watched.page.goto(base + path)
+    return watched
+
+
+VIEWS = {
+    "runs": "/",
+    "run": "/runs/port-2kf9#at=26",
+    "gates": "/gates",
+    "ask": "/ask?query=churn",
+}
+
+
+def wait_for(watched: Any, view: str) -> None:
+    if view == "run":
+        watched.page.locator("#page").wait_for()
+    if view == "ask":
+        watched.page.locator("button.main").click()
+        watched.page.locator("#answer").wait_for()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("view", VIEWS)
+def test_view_can_be_used_by_all(view: str, width: int, served: Any, watch: Watch, picture: Any) -> None:
+    """On a desktop and a phone it fits, axe-core finds no serious fault by day or night, nothing goes out."""
+    watched = open_view(watch, served("all"), VIEWS[view], width=width, height=844 if width == 390 else 900)
+    wait_for(watched, view)
+    picture(watched.page, f"{view}-{'phone' if width == 390 else 'desktop'}")
+    watched.assert_fits()
+    watched.assert_accessible()
+    watched.assert_harmless()
+
+
+def test_runs_are_found_by_words_and_state(served: Any, watch: Watch) -> None:
+    """What a run is about narrows the list down; its link leads to the slider."""
+    page = open_view(watch, served("all")).page
+    page.get_by_label("Search").fill("EXACT")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/?words=EXACT*")
+    assert page.locator(".runs > li").count() == 1
+    assert page.locator(".runs > li .chip").all_inner_texts() == [
+        "?audit inconclusive",
+        "✓lint passes",
+        "✓tests passes",
+    ]
+    page.get_by_label("finished").check()
+    page.get_by_role("button", name="Filter").click()
+    assert page.get_by_text("No run is like that.").is_visible()
+    page.get_by_role("link", name="Runs").click()
+    page.get_by_role("link", name="Port the statistics").click()
+    page.locator("#page").wait_for()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("#reference").inner_text() == "port-2kf9:57"
+    assert page.url.endswith("/runs/port-2kf9#at=57")
+
+
+def test_a_new_event_shows_by_itself(served: Any, sample: Any, watch: Watch) -> None:
+    """Whoever looks at the end goes on with it, whoever looks back stays; the list of runs counts it too."""
+    watched = open_view(watch, served("live"), "/runs/evil-6666")
+    page = watched.page
+    page.locator("#page").wait_for()
+    listed = open_view(watch, served("live")).page
+    with Ledger.open(sample("live")) as ledger:
+        last = ledger.resolve()[1]
+        assert page.locator("#reference").inner_text() == f"evil-6666:{last}"
+        ledger.enter_phase("P4")
+        page.get_by_text(f"evil-6666:{last + 1}", exact=True).wait_for()
+        page.locator("#slider").focus()
+        page.keyboard.press("Home")
+        ledger.enter_phase("P5")
+    page.get_by_text(f"evil-6666 · {last + 2} events").wait_for()
+    assert page.locator("#reference").inner_text() == "evil-6666:1"
+    listed.get_by_text("P5").wait_for()
+    watched.assert_harmless()
+
+
+def test_gates_show_what_was_measured(served: Any, sample: Any, watch: Watch) -> None:
+    """There is a mark for each measurement, a threshold for each policy, and what is flaky is named."""
+    page = open_view(watch, served("all"), "/gates").page
+    with Ledger.open(sample("all")) as ledger:
+        measured = [event for event in ledger.events("port-2kf9") if event.kind.startswith("gate.measured")]
+    assert page.locator("svg .mark").count() == len(measured)
+    assert page.locator("figure", has_text="tests").locator(".threshold").count() == 2
+    assert page.locator("figure", has_text="tests").locator(".policy").count() == 1
+    row = page.get_by_role("row").filter(has_text="test_spread").filter(has_text="flaky")
+    assert row.locator("td").all_inner_texts()[3:] == ["2", "1", "50 % flaky"]
+
+
+def test_ask_answers_as_the_command_that_it_offers(
+    served: Any, sample: Any, watch: Watch, sealed_commands: Any
+) -> None:
+    """The command, run in a shell, has the same rows."""
+    page = open_view(watch, served("all"), "/ask?query=churn").page
+    page.locator("[name='param.run']").fill("port-2kf9")
+    page.locator("button.main").click()
+    page.locator("#answer").wait_for()
+    command = page.locator("#command").inner_text()
+    assert command == "ledger query churn --param run=port-2kf9"
+    shown = [row.split("\t")[:3] for row in page.locator(".answer tbody").inner_text().split("\n")]
+    run = command.replace("ledger", f"{sys.executable} -m ledger.cli", 1) + " --format csv"
+    printed = subprocess.run(
+        run, shell=True, cwd=sample("all"), env=sealed_commands, capture_output=True, check=True
+    )
+    assert shown == [line.split(",")[:3] for line in printed.stdout.decode().splitlines()[1:]]
+    assert page.locator(".bars .bar").count() == len(shown)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("from nothing", "Table with name nothing does not exist"),
+        ("from read_text('/etc/passwd')", "disabled"),
+        ("copy (select 1) to '/tmp/x.csv'", "disabled"),
+        ("set memory_limit = '100GB'", "locked"),
+        ("", "no statement"),
+    ],
+)
+def test_ask_says_what_the_command_line_says(sql: str, said: str, served: Any, watch: Watch) -> None:
+    """Mistakes, and what would leave the ledger or never end, are answered with the error and its hint."""
+    page = open_view(watch, served("all"), "/ask").page
+    page.locator("#sql").fill(sql)
+    page.locator("#sql").press("Control+Enter")
+    page.locator(".error").wait_for()
+    assert said in page.locator(".error").inner_text()
+    assert page.locator("#sql").input_value() == sql
+
+
+def test_what_sql_makes_is_gone_with_the_answer(served: Any, watch: Watch) -> None:
+    """A view that a question dropped is there for the next one, and for the other views."""
+    page = open_view(watch, served("all"), "/ask").page
+    for sql in ("drop view gates; select 1 as one", "select count(*) as n from gates"):
+        page.locator("#sql").fill(sql)
+        page.locator("button.main").click()
+        page.locator(".answer").wait_for()
+        assert page.locator(".error").count() == 0
+    assert page.locator(".answer td").inner_text() == "21"
+    page.get_by_role("link", name="Gates").click()
+    assert page.locator("figure").count() == 3
+
+
+def test_hostile_content_is_text_in_every_view(served: Any, watch: Watch) -> None:
+    """Markup in names, titles, patches, errors and answers is shown as it is, and runs nothing."""
+    watched = open_view(watch, served("evil"))
+    page = watched.page
+    assert page.locator("h2 a").inner_text() == HOSTILE
+    page.locator("h2 a").click()
+    page.locator("#page").wait_for()
+    assert page.locator("#run-title").inner_text() == HOSTILE
+    for _ in range(6):
+        page.keyboard.press("ArrowLeft")
+        for view in ("accepted", "file", "event"):
+            page.locator(f"#to-{view}").click()
+        page.locator("h1").click()
+    page.get_by_role("link", name="Gates", exact=True).click()
+    page.get_by_role("link", name="Ask").click()
+    for sql in (
+        "from patch_files",
+        "from runs",
+        f"select '{HOSTILE}' as x, 1 as n union all select x'00ff'::varchar, 2",
+    ):
+        page.locator("#sql").fill(sql)
+        page.locator("button.main").click()
+        page.locator(".answer").wait_for()
+    assert HOSTILE in page.locator(".answer").inner_text()
+    watched.assert_fits()
     watched.assert_harmless()
