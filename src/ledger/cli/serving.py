@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ledger.cli.session import open_reader, say
+from ledger.cli.session import open_ledger, say
 
 
 @click.command()
@@ -25,7 +25,7 @@ def ui(port: int, no_browser: bool) -> None:
     """  # noqa: D301 - click reads the backspace
     from ledger.web.errors import WebMissing
 
-    directory = Path(open_reader().directory)
+    directory = Path(open_ledger().directory)  # refuses --at: the slider is the way to the past here
     try:
         from ledger.web.app import open_page
     except ModuleNotFoundError as error:

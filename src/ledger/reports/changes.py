@@ -25,6 +25,7 @@ REDACTED = "redacted"
 TOO_LARGE = f"larger than {FILE_LIMIT_BYTES >> 10} KiB"
 OVER_LIMIT = "over the limit of the whole report"
 BINARY = "binary"
+OLD = "only the newest patches of so long a run are here"
 NO_OBJECTS = "not in the repository any more"
 KEY = "a private key"
 

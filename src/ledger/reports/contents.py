@@ -32,6 +32,7 @@ from ledger.moments import show_moment
 from ledger.redaction import bodies_of
 from ledger.reports.changes import (
     NO_OBJECTS,
+    OLD,
     Budget,
     Change,
     first_contents,
@@ -50,6 +51,9 @@ from patches.model import MODE_GITLINK, Entry
 
 if TYPE_CHECKING:
     from ledger.store.local import LocalStore
+
+PATCHES = 5000
+"""How many patches a report asks Git for: the newest; of the others it has what the events recorded."""
 
 _TEXTS = ("note", "message", "reason", "context", "answer", "waived", "output")
 _TEXT_BYTES = 16 << 10
@@ -159,8 +163,13 @@ def read_contents(
 def _changes(source: _Source) -> dict[int, tuple[Change, ...]]:
     """Return what each event after the first did to the files, by version."""
     tree_events = [event for event in source.events if isinstance(event, TreeEvent)]
+    made = {
+        event.v: recorded(event.files, OLD)
+        for event in tree_events[1:-PATCHES]
+        if not isinstance(event, RunStarted)
+    }
+    tree_events = tree_events[-PATCHES - 1 :]
     trees = [bytes.fromhex(str(tree_after(event))) for event in tree_events]
-    made: dict[int, tuple[Change, ...]] = {}
     try:
         patches = diff_chain(source.repository.git.path, trees) if len(trees) > 1 else iter(())
         for event, patch in zip(tree_events[1:], patches, strict=True):
@@ -170,7 +179,7 @@ def _changes(source: _Source) -> dict[int, tuple[Change, ...]]:
         for event in tree_events[1:]:
             if event.v not in made and not isinstance(event, RunStarted):
                 made[event.v] = recorded(event.files, NO_OBJECTS)
-    gone = {event.v for event in tree_events if _is_redacted(source.store, event)}
+    gone = {event.v for event in source.events if _is_redacted(source.store, event)}
     hide_redacted([(changes, v in gone) for v, changes in made.items()])
     return made
 

@@ -227,7 +227,7 @@ function near(rows) {
 
 // ── the page ─────────────────────────────────────────────────────────────────────────────────────
 
-const SHOWN_ROWS = 3000;
+const SHOWN_ROWS = 3000, FIRST_ROWS = 150, SHOWN_PATHS = 150;
 const VERDICTS = { pass: ["✓", "passes"], soft: ["!", "fails, soft"], fail: ["✗", "fails, strict"],
                    inconclusive: ["?", "inconclusive"], stale: ["~", "stale"] };
 
@@ -250,6 +250,10 @@ class Page {
     byId("next").addEventListener("click", () => this.go(this.index + 1));
     for (const view of ["event", "accepted", "file"]) byId(`to-${view}`).addEventListener("click", () => this.show(view));
     window.addEventListener("hashchange", () => this.restore());
+    window.addEventListener("resize", () => {
+      this.lane();
+      this.cursors(this.run.data.events[this.index].v);
+    });
     document.addEventListener("keydown", (event) => this.key(event));
     this.lane();
     this.restore();
@@ -335,7 +339,10 @@ class Page {
   }
 
   lane() {
-    const events = this.run.data.events, lane = byId("lane"), width = 1000, last = events.length;
+    const events = this.run.data.events, lane = byId("lane"), last = events.length;
+    const width = Math.max(Math.round(lane.getBoundingClientRect().width), 100); // marks keep their shape
+    lane.setAttribute("viewBox", `0 0 ${width} 52`);
+    lane.dataset.right = String(width);
     lane.dataset.to = byId("slider").max = String(last);
     for (const mark of lane.querySelectorAll(":scope > :not(.now)")) mark.remove();
     const x = (v) => (last === 1 ? width : ((v - 1) / (last - 1)) * width);
@@ -345,7 +352,7 @@ class Page {
       make("title", {}, `${phase}, :${from} to :${v}`)));
     const seen = new Set();
     const mark = (name, v, y) => {
-      const at = Math.round(x(v)) >> 1;
+      const at = Math.round(x(v));
       if (!seen.has(`${name} ${at}`)) marks.push(make("path", { class: name, d: shapes[name](x(v), y) }));
       seen.add(`${name} ${at}`);
     };
@@ -376,13 +383,16 @@ class Page {
         if (change.o) touched.set(change.o, this.run.data.events[at].v);
       }
     const now = new Set((this.run.data.events[this.index].changes || []).map((change) => change.p));
-    const rows = [...touched].sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, v]) => {
+    const newest = [...touched].sort(([, a], [, b]) => b - a).slice(0, SHOWN_PATHS);
+    const rows = newest.sort(([a], [b]) => (a < b ? -1 : 1)).map(([path, v]) => {
       const there = this.run.files.has(path);
       return make("li", {}, make("button", {
         class: `path${there ? "" : " gone"}${now.has(path) ? " now" : ""}`,
         "aria-current": path === this.file && this.view === "file" ? "true" : false,
         on: { click: () => this.open(path) } }, make("span", {}, path), make("small", {}, there ? `:${v}` : `gone :${v}`)));
     });
+    const rest = touched.size - rows.length;
+    if (rest > 0) rows.push(make("li", { class: "quiet" }, `and ${rest} that were changed before these`));
     byId("touched").replaceChildren(...(rows.length ? rows : [make("li", { class: "quiet" }, "no file was changed yet")]));
     if (byId("all").open) this.directory(byId("everything"), "");
     byId("all").ontoggle = () => byId("all").open && this.directory(byId("everything"), "");
@@ -481,19 +491,24 @@ class Page {
   change(change, rows, why) {
     const from = change.o ? ` from ${change.o}` : "";
     const counts = change.added || change.removed ? make("small", {}, `+${change.added || 0} −${change.removed || 0}`) : null;
-    const shown = rows.slice(0, SHOWN_ROWS).map(([mark, text, i, j]) =>
+    const draw = (part) => part.map(([mark, text, i, j]) =>
       mark === "@"
         ? make("tr", { class: "hunk" }, make("td", { colspan: 4 }, text.replace(/\n$/, "")))
         : make("tr", { class: { "+": "added", "-": "removed", " ": "same" }[mark] },
             make("td", { class: "number" }, mark === "+" ? "" : String(i)), make("td", { class: "number" }, mark === "-" ? "" : String(j)),
             make("td", { class: "mark" }, mark), make("td", { class: "code" }, text.replace(/\n$/, ""))));
-    const note = why ? `Not in this report: ${why}.`
-      : rows.length > SHOWN_ROWS ? `… ${rows.length - SHOWN_ROWS} more lines` : rows.length ? "" : "No line changed.";
+    const note = why ? `Not in this report: ${why}.` : rows.length ? "" : "No line changed.";
+    const body = make("tbody", {}, ...draw(rows.slice(0, FIRST_ROWS)));
+    const more = rows.length <= FIRST_ROWS ? null : make("button", { class: "link", on: { click: () => {
+      body.append(...draw(rows.slice(FIRST_ROWS)));
+      more.remove();
+    } } }, `${rows.length - FIRST_ROWS} more lines`);
     return make("section", { class: "change" },
       make("h3", {}, make("span", { class: "op" }, change.op), " ",
         make("button", { class: "link file", on: { click: () => this.open(change.p) } }, change.p), from, " ", counts),
-      shown.length ? make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": visible(`changes of ${change.p}`) },
-        make("table", { class: "code-table" }, make("tbody", {}, ...shown))) : null,
+      rows.length ? make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": visible(`changes of ${change.p}`) },
+        make("table", { class: "code-table" }, body)) : null,
+      more,
       note ? make("p", { class: "quiet" }, note) : null);
   }
 }

@@ -36,8 +36,7 @@ def routes(readers: Readers) -> list[Route]:
 
     def gates(request: Request) -> Response:
         with readers.shared() as ledger:
-            heads = ledger.runs()
-            names = [head.run for head in heads]
+            names = [head.run for head in ledger.runs()] if ledger.path.joinpath("FORMAT").exists() else []
             run = request.query_params.get("run") or (names[0] if names else "")
             if run not in names:
                 return page("missing", 404 if run else 200, what=f"no run {run}" if run else "no run yet")

@@ -9,6 +9,7 @@ import re
 import sys
 from hashlib import sha256
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,27 @@ def test_without_the_objects_of_git_names_and_counts_are_left(book: Book, tmp_pa
     assert (change["p"], change["added"], change["removed"]) == ("a.txt", 1, 1)
     assert change["why"] == "not in the repository any more"
     assert "1 patch of a file: not in the repository any more" in page.texts("li")
+
+
+def test_of_a_long_run_the_newest_patches_are_there(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the others names and counts are left; no content is shown that would not follow."""
+    monkeypatch.setattr("ledger.reports.contents.PATCHES", 2)
+    texts = [b"one\ntwo\n", b"one\n2\n", b"one\n2\n3\n", b"2\n3\n"]
+    with Ledger.open(book.root) as ledger:
+        ledger.run("t", name="t-0001")
+        for old, new in pairwise(texts):
+            ledger.apply(patch(book, {b"a.txt": File(old)}, {b"a.txt": File(new)}))
+        _, data = written(ledger, tmp_path / "run.html")
+    changes = [each["changes"][0] for each in data["events"] if "changes" in each]
+    assert [each.get("why", "") for each in changes] == [
+        "only the newest patches of so long a run are here",
+        "",
+        "",
+    ]
+    assert [(each["added"], each.get("removed", 0)) for each in changes[:2]] == [(1, 1), (1, 0)]
+    assert (data["contents"], list(data["missing"])) == ({}, ["a.txt"])
 
 
 def test_no_file_is_replaced_unasked_and_none_lies_in_gits_directory(book: Book, tmp_path: Path) -> None:
