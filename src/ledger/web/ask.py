@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
@@ -17,7 +18,7 @@ from starlette.routing import Route
 from ledger.errors import LedgerError
 from ledger.gates.settings import SqlLimits
 from ledger.query.questions import Question, find_questions
-from ledger.query.schema import read_schema
+from ledger.query.schema import Relation, read_schema
 from ledger.reports.charts import draw_bars
 from ledger.web.pages import page
 from ledger.web.readers import Readers
@@ -97,8 +98,18 @@ def _posted(body: bytes) -> Asked:
     return Asked(sql, given, question.name if same and question is not None else "")
 
 
+@cache
+def _questions() -> list[Question]:
+    return find_questions()
+
+
+@cache
+def _relations() -> list[Relation]:
+    return read_schema()
+
+
 def _find(name: str) -> Question | None:
-    return next((each for each in find_questions() if each.name == name), None)
+    return next((each for each in _questions() if each.name == name), None)
 
 
 def _answer(readers: Readers, asked: Asked) -> Response:
@@ -127,7 +138,7 @@ def _show(answer: Answer) -> Shown:
 
 
 def _form(asked: Asked, **more: object) -> Response:
-    questions = find_questions()
+    questions = _questions()
     chosen = next((each for each in questions if each.name == asked.question), None)
     values: dict[str, object] = {"shown": None, "error": "", "hint": "", **more}
     return page(
@@ -138,7 +149,7 @@ def _form(asked: Asked, **more: object) -> Response:
         chosen=chosen,
         names=_parameters(asked, chosen),
         command=command_of(asked),
-        relations=read_schema(),
+        relations=_relations(),
         rows=ROWS,
         **values,
     )

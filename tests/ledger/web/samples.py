@@ -212,16 +212,30 @@ EVIL: Mapping[bytes, bytes] = {
     "evil/\u202etxt.exe".encode(): "right \u202e to left\u0007\r\n".encode() + b"latin \xe9\n",
     b"evil/${__pwned}{{7*7}}.j2": b"{{ 7 * 7 }} ${alert(1)} {% raw %}\n",
 }
-EVIL_GATES = (
-    f"[profiles.dev.gates.'<b onmouseover=window.__pwned=1>']\nmode = 'soft'\n"
-    f"command = ['python3', '-c', '''print({HOSTILE!r}); raise SystemExit(1)''']\nformat = 'exit'\n"
-    "[profiles.dev.gates]\nlint.mode = 'off'\ntests.mode = 'off'\ncov.mode = 'off'\n"
-)
+EVIL_GATE = """\
+gates.lint.mode = "off"
+gates.tests.mode = "off"
+gates.cov.mode = "off"
+[gates.gone]
+mode = "soft"
+command = ["<svg onload=window.__pwned=1>"]
+format = "exit"
+[gates.evil]
+mode = "soft"
+command = ["python3", "-c", "print(HOSTILE); raise SystemExit(1)"]
+format = "exit"
+"""
 
 
 def tell_evil(root: Path) -> None:
     """Make a repository whose run ``evil-6666`` has HTML and script wherever somebody may write."""
-    with play(root, {b"good.txt": b"good\n", b"ledger.toml": b""}) as run:
+    with play(
+        root,
+        {
+            b"good.txt": b"good\n",
+            b"ledger.toml": EVIL_GATE.replace("HOSTILE", repr(HOSTILE).replace('"', '\\"')).encode(),
+        },
+    ) as run:
         run.ledger.run(HOSTILE, name="evil-6666")
         run.ledger.enter_phase("P3", note=HOSTILE)
         run.apply(HOSTILE, EVIL, note=HOSTILE)
@@ -229,8 +243,15 @@ def tell_evil(root: Path) -> None:
             "more", {path: data + b"<script>window.__pwned=1</script>\n" for path, data in EVIL.items()}
         )
         run.ledger.capture_error("3:" + HOSTILE, HOSTILE, context=HOSTILE)
+        run.ledger.gate()
         run.record({b"good.txt": HOSTILE.encode()}, note=HOSTILE)
 
 
+def tell_one(root: Path) -> None:
+    """Make a repository whose run ``t-0001`` has only begun."""
+    with play(root, {b"a.txt": b"one\n"}) as run:
+        run.ledger.run("t", name="t-0001")
+
+
 if __name__ == "__main__":
-    {"all": tell_all, "evil": tell_evil, "live": tell_evil}[sys.argv[1]](Path(sys.argv[2]))
+    {"one": tell_one, "all": tell_all, "evil": tell_evil, "live": tell_evil}[sys.argv[1]](Path(sys.argv[2]))

@@ -323,12 +323,17 @@ def test_hostile_content_is_text_in_every_view(served: Any, watch: Watch) -> Non
     page.locator("h2 a").click()
     page.locator("#page").wait_for()
     assert page.locator("#run-title").inner_text() == HOSTILE
-    for _ in range(6):
+    for _ in range(page.evaluate("report.index")):
         page.keyboard.press("ArrowLeft")
         for view in ("accepted", "file", "event"):
             page.locator(f"#to-{view}").click()
         page.locator("h1").click()
     page.get_by_role("link", name="Gates", exact=True).click()
+    assert page.locator("figure").count() == 2
+    assert (
+        "<svg onload=window.__pwned=1>"
+        in page.locator("figure", has_text="gone").locator("title").all_text_contents()[1]
+    )
     page.get_by_role("link", name="Ask").click()
     for sql in (
         "from patch_files",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -10,7 +10,6 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from starlette.testclient import TestClient
 
-from ledger import Ledger
 from ledger.web.app import make_app
 from ledger.web.readers import Readers
 from ledger.web.safety import HEADERS
@@ -32,11 +31,9 @@ ADDRESSES = (
 
 
 @pytest.fixture
-def client(repo: Path) -> Iterator[TestClient]:
+def client(sample: Callable[[str], Path]) -> Iterator[TestClient]:
     """A client that knows no token yet, and follows nothing."""
-    with Ledger.open(repo) as ledger:
-        ledger.run("t", name="t-0001")
-    readers = Readers(repo)
+    readers = Readers(sample("one"))
     yield TestClient(make_app(readers, TOKEN, PORT), base_url=HOME, follow_redirects=False)
     readers.close()
 
@@ -48,16 +45,16 @@ def known(client: TestClient) -> TestClient:
     return client
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_nothing_is_told_without_the_token(client: TestClient, address: str) -> None:
+def test_nothing_is_told_without_the_token(client: TestClient) -> None:
     """Not even whether an address exists, nor with a token that is almost right."""
-    told = {
-        client.get(address, params=given).text
-        for given in ({}, {"token": ""}, {"token": TOKEN[:-1]}, {"token": "é"})
-    }
-    assert told == {"open the address that `ledger ui` printed: it has the token\n"}
-    answer = client.get(address, headers={"Cookie": f"ledger-{PORT}=wrong; x=%"})
-    assert answer.status_code == 403
+    for address in ADDRESSES:
+        told = {
+            client.get(address, params=given).text
+            for given in ({}, {"token": ""}, {"token": TOKEN[:-1]}, {"token": "é"})
+        }
+        assert told == {"open the address that `ledger ui` printed: it has the token\n"}
+        answer = client.get(address, headers={"Cookie": f"ledger-{PORT}=wrong; x=%"})
+        assert answer.status_code == 403
 
 
 def test_the_token_goes_from_the_address_into_a_cookie(client: TestClient) -> None:
