@@ -79,6 +79,8 @@ def open_page(directory: Path, port: int = 0) -> Page:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((_LOOPBACK, port))
+        # From here on a browser that knows the address waits for the server instead of being refused.
+        listening.listen()
     except OSError:
         listening.close()
         readers.close()

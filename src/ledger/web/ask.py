@@ -104,7 +104,7 @@ def _questions() -> list[Question]:
 
 
 @cache
-def _relations() -> list[Relation]:
+def _relations() -> tuple[Relation, ...]:
     return read_schema()
 
 
