@@ -212,7 +212,7 @@ def _blob_reader(repository: Repository, base: dict[bytes, Entry]) -> Callable[[
 def _items(source: _Source, made: dict[int, tuple[Change, ...]]) -> list[Item]:
     history, items = History(), list[Item]()
     accepted, phase = 0, ""
-    for event in source.events:
+    for event, said in zip(source.events, _sayings(source.events), strict=True):
         history.take(event)
         now = _accepted(event, history, accepted)
         item = Item(
@@ -220,7 +220,7 @@ def _items(source: _Source, made: dict[int, tuple[Change, ...]]) -> list[Item]:
             at=show_moment(event.at_ns),
             kind=event.kind.partition("/")[0],
             who=event.actor.name or event.actor.kind,
-            says=_masked(summarise(event)),
+            says=said,
             phase=history.phase if history.phase != phase else "",
             tree=(tree_after(event) or "")[:_TREE_DIGITS],
             accepted=now if now != accepted else 0,
@@ -232,6 +232,13 @@ def _items(source: _Source, made: dict[int, tuple[Change, ...]]) -> list[Item]:
         accepted, phase = now, history.phase
         items.append(item)
     return items
+
+
+def _sayings(events: Sequence[AnyEvent]) -> list[str]:
+    """Return what each event says on one line, without secrets: all at once, which is far quicker."""
+    said = [summarise(event).replace("\n", " ") for event in events]
+    masked = _masked("\n".join(said)).split("\n")
+    return masked if len(masked) == len(said) else [_masked(each) for each in said]
 
 
 def _accepted(event: AnyEvent, history: History, before: int) -> int:

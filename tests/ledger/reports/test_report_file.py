@@ -112,7 +112,7 @@ def test_secrets_are_masked_and_what_was_redacted_is_gone(book: Book, tmp_path: 
     with Ledger.open(book.root) as ledger:
         ledger.run("t", name="t-0001")
         after = {b"a.txt": File(f"one\n{TOKEN}\n".encode())}
-        applied = ledger.apply(patch(book, before, after), allow_secrets=True)
+        applied = ledger.apply(patch(book, before, after), allow_secrets=True, source=f"{TOKEN}.diff")
         ledger.apply(patch(book, after, before))
         _, data = written(ledger, tmp_path / "masked.html")
         assert TOKEN not in json.dumps(data)
