@@ -166,3 +166,16 @@ def test_a_ledger_that_is_not_there_yet(repo: Path) -> None:
     assert "Nothing was recorded yet" in client.get("/", params={"token": TOKEN}).text
     assert not (repo / ".git/ledger").exists()
     readers.close()
+
+
+def test_a_page_is_light(known: TestClient) -> None:
+    """A run's page with its scripts, style and data is below 300 kB, before it is compressed."""
+    parts = (
+        "/runs/t-0001",
+        "/runs/t-0001/data",
+        "/static/report.js",
+        "/static/report.css",
+        "/static/page.js",
+        "/static/page.css",
+    )
+    assert sum(len(known.get(part).content) for part in parts) < 300_000
