@@ -2,8 +2,8 @@
 
     .venv/bin/python bench/page.py [EVENTS]
 
-The ledger is a synthetic one of `million.py` (runs of 10 000 events, which Git has no objects of: so no patch
-texts); its first run is written as a report and opened in the system's Chromium.
+The ledger is a synthetic one of `million.py` (runs of 10 000 events, which Git has no objects of: so no
+patch texts); its first run is written as a report and opened in the system's Chromium.
 """
 
 from __future__ import annotations
@@ -40,9 +40,8 @@ def main() -> None:
             run = ledger.runs()[-1].run
             began = time.perf_counter()
             written = ledger.write_report(target, f"{run}:@")
-            print(
-                f"report of {written.event}: {time.perf_counter() - began:.1f} s, {written.size_bytes:,} bytes"
-            )
+            took_s = time.perf_counter() - began
+            print(f"report of {written.event}: {took_s:.1f} s, {written.size_bytes:,} bytes")
         with sync_playwright() as driver:
             found = shutil.which("chromium")
             browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
