@@ -113,6 +113,6 @@ $(VENV)/.all: $(INPUTS) $(NODEPS) | $(VENV)/bin/python
 # --no-deps: the one requirement that this environment breaks on purpose is the pinned DuckDB.
 $(NEWEST)/.stamp: $(INPUTS) | $(NEWEST)/bin/python
 	@echo "installing all but the ml extra, and the newest DuckDB, into $(NEWEST)"
-	@$(NEWEST)/bin/python -m pip install $(PIP_FLAGS) -e '.[postgres,web]' httpx hypothesis jsonschema pytest pytest-timeout pytest-xdist
+	@$(NEWEST)/bin/python -m pip install $(PIP_FLAGS) -e '.[postgres,web]' httpx2 hypothesis jsonschema pytest pytest-timeout pytest-xdist
 	@$(NEWEST)/bin/python -m pip install -qq --no-input --no-deps --upgrade 'duckdb>=2'
 	@touch $@
