@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo runbook test lint types layers docs format coverage bench campaign git-suite test-newest-duckdb
+.PHONY: help demo runbook test lint types layers docs site format coverage bench campaign git-suite test-newest-duckdb
 .PHONY: pins clean
 
 VENV := .venv
@@ -49,10 +49,13 @@ types: $(VENV)/.all ## The strict type checker
 layers: $(VENV)/.all ## Which package may import which
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache
 
-docs: $(VENV)/.all ## Links and commands in the documents, and that docs/cli.md and docs/schema.md are current
+docs: $(VENV)/.all ## Links and commands in the documents, that what is generated is current, and the site
 	@$(PY) tools/check_docs.py
-	@$(PY) tools/generate_cli_docs.py --check
-	@$(PY) tools/generate_schema_docs.py --check
+	@for name in cli schema configuration verdict promise python; do $(PY) tools/generate_$${name}_docs.py --check || exit 1; done
+	@$(MAKE) --no-print-directory site
+
+site: $(VENV)/.all ## The documents as a site, in site/: a link or an anchor that leads nowhere fails
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
 
 coverage: $(VENV)/.all ## The suite again, with what it did not reach
 	@$(PY) -m pytest --cov --cov-report=term-missing $(ARGS)
@@ -87,7 +90,7 @@ pins: $(VENV)/.core ## Resolve constraints.txt anew, for every supported Python 
 	@$(PY) tools/pin.py
 
 clean: ## Remove the environments and what tools left
-	@rm -rf $(VENV) $(NEWEST) build dist .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache
+	@rm -rf $(VENV) $(NEWEST) build dist site .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache
 	@rm -rf .nox .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -80,7 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sql: SqlLimits = SqlLimits()
 
 
-_KEYS: Mapping[str, Mapping[str, Parser]] = {
+SETTINGS_KEYS: Mapping[str, Mapping[str, Parser]] = {
     "storage": {"warn-size-mb": COUNT},
     "licenses": {"allow": TEXTS, "deny": TEXTS, "deny-unknown": FLAG, "exceptions": anything},
     "questions": {"file": FREE_TEXT},
@@ -98,12 +98,14 @@ def parse_settings(document: Document) -> dict[str, Any]:
     """
     kinds = {field.name: field.type for field in msgspec.structs.fields(Settings)}
     return {
-        name: kinds[name](**_parse_table(document, name)) for name in _KEYS if list(document.names((name,)))
+        name: kinds[name](**_parse_table(document, name))
+        for name in SETTINGS_KEYS
+        if list(document.names((name,)))
     }
 
 
 def _parse_table(document: Document, name: str) -> dict[str, Any]:
-    fields = fields_of(document.parse((name,), _KEYS[name]))
+    fields = fields_of(document.parse((name,), SETTINGS_KEYS[name]))
     if "exceptions" in fields:
         # A reason is what an exception is made of.
         key = (name, "exceptions")
@@ -114,7 +116,7 @@ def _parse_table(document: Document, name: str) -> dict[str, Any]:
 def encode_settings(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return settings as the tables of a configuration; what is left to the environment is left out."""
     tables: dict[str, dict[str, Any]] = {}
-    for name, keys in _KEYS.items():
+    for name, keys in SETTINGS_KEYS.items():
         table = msgspec.to_builtins(getattr(settings, name))
         said = {key: table[field] for key, field in zip(keys, fields_of(keys), strict=True)}
         if name in ("mlflow", "sql"):

@@ -74,9 +74,9 @@ RULE_KEYS: Mapping[str, Parser] = {
     "outside": TEXTS,
     "reason": FREE_TEXT,
 }
-_CHECK_KEYS: Mapping[str, Parser] = {"must-exist": parse_inside, "must-not-exist": parse_inside}
-_PHASE_KEYS: Mapping[str, Parser] = {"order": FLAG, "patches": _parse_phases}
-_ISOLATION_KEYS: Mapping[str, Parser] = {"setup": parse_commands, "link": parse_inside}
+CHECK_KEYS: Mapping[str, Parser] = {"must-exist": parse_inside, "must-not-exist": parse_inside}
+PHASE_KEYS: Mapping[str, Parser] = {"order": FLAG, "patches": _parse_phases}
+ISOLATION_KEYS: Mapping[str, Parser] = {"setup": parse_commands, "link": parse_inside}
 
 
 # ── tables ───────────────────────────────────────────────────────────────────────────────────────
@@ -97,15 +97,15 @@ class Layer(NamedTuple):
 def parse_layer(document: Document, key: Key, more: Mapping[str, Parser]) -> Layer:
     """Return what the table at ``key`` says; it takes the keys ``more`` besides those of every profile."""
     tables = dict.fromkeys(("gates", "phases", "isolated"), anything)
-    values = document.parse(key, {**more, **_CHECK_KEYS, **tables})
+    values = document.parse(key, {**more, **CHECK_KEYS, **tables})
     return Layer(
         key=key,
         gates={
             name: _parse_gate(document, (*key, "gates", name)) for name in document.names((*key, "gates"))
         },
-        checks={name.replace("-", "_"): values[name] for name in _CHECK_KEYS if name in values},
-        phases=document.parse((*key, "phases"), _PHASE_KEYS) if "phases" in values else {},
-        isolated=document.parse((*key, "isolated"), _ISOLATION_KEYS) if "isolated" in values else {},
+        checks={name.replace("-", "_"): values[name] for name in CHECK_KEYS if name in values},
+        phases=document.parse((*key, "phases"), PHASE_KEYS) if "phases" in values else {},
+        isolated=document.parse((*key, "isolated"), ISOLATION_KEYS) if "isolated" in values else {},
         extends=values.get("extends", ""),
         profile=values.get("profile", "dev"),
     )
