@@ -51,7 +51,7 @@ layers: $(VENV)/.all ## Which package may import which
 
 docs: $(VENV)/.all ## Links and commands in the documents, that what is generated is current, and the site
 	@$(PY) tools/check_docs.py
-	@for name in cli schema configuration verdict promise python; do $(PY) tools/generate_$${name}_docs.py --check || exit 1; done
+	@for name in cli schema configuration verdict promise python terminal; do $(PY) tools/generate_$${name}_docs.py --check || exit 1; done
 	@$(MAKE) --no-print-directory site
 
 site: $(VENV)/.all ## The documents as a site, in site/: a link or an anchor that leads nowhere fails
