@@ -6,11 +6,14 @@ import os
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from generate_promise_docs import missing_tests
+from generate_terminal_docs import draw, read_transcript
 from generated import publish
 from site_hooks import PLOT, draw_plot, name_sources
 
@@ -96,3 +99,23 @@ def test_a_generated_page_that_was_changed_by_hand_is_noticed(capsys: pytest.Cap
     assert publish("docs/verdicts.md", text + "\n", "tools/x.py", ["--check"]) == 1
     assert "run tools/x.py" in capsys.readouterr().err
     assert (ROOT / "docs/verdicts.md").read_text("utf-8") == text
+
+
+def test_a_promise_whose_test_is_gone_is_noticed() -> None:
+    held = (
+        "`test_site.py` and `ledger/test_frames.py`: `test_every_flipped_bit_is_found`, `test_that_never_was`"
+    )
+    assert [*missing_tests(held)] == ["test_that_never_was"]
+    assert [*missing_tests("`ledger/test_gone.py`")] == ["ledger/test_gone.py"]
+
+
+def test_the_picture_says_what_the_readme_says() -> None:
+    """A reader of XML finds every character of the transcript in it, and no address but the name of SVG."""
+    lines = read_transcript()
+    assert lines[0] == "$ ledger apply ../worse.diff"
+    assert any(line.startswith("rejected: ") for line in lines)
+    picture = draw(lines)
+    texts = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")
+    assert ["".join(text.itertext()) for text in texts] == lines
+    assert re.findall(r"https?://[^\"]+", picture) == ["http://www.w3.org/2000/svg"]
+    assert (ROOT / "docs/images/terminal.svg").read_text("utf-8") == picture
