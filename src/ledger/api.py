@@ -284,6 +284,12 @@ class Ledger(LedgerKeeper):
         workspace = self._asking(GateMeasured, "gate", options=msgspec.to_builtins(options))
         return gating.gate(workspace, options, progress or _no_progress)
 
+    def plan_gate(self, options: GateOptions | None = None) -> tuple[str, ...]:
+        """Return the gates that `gate` would measure. See `gating.plan_gate`."""
+        from ledger.operations import gating
+
+        return gating.plan_gate(self._workspace, options or gating.GateOptions())
+
     def gate_again(
         self, event: PatchApplied, options: GateOptions | None = None, progress: Progress | None = None
     ) -> Gated:

@@ -6,6 +6,7 @@ Facts are attributes, the message is built from them, and ``hint`` names a comma
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 
@@ -255,7 +256,11 @@ class UnknownName(LedgerError):
 
     def __init__(self, what: str, name: str, allowed: Sequence[str]) -> None:
         self.what, self.name, self.allowed = what, name, tuple(allowed)
-        super().__init__(f"no {what} is called {name!r}; there are {', '.join(self.allowed) or 'none'}")
+        close = get_close_matches(name, allowed, 1)
+        meant = f"; did you mean {close[0]}?" if close else ""
+        super().__init__(
+            f"no {what} is called {name!r}{meant}; there are {', '.join(self.allowed) or 'none'}"
+        )
 
 
 class InvalidId(LedgerError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 
 from ledger.bundles import LIMIT_BYTES
 from ledger.events import (
+    AnyEvent,
     BodyDropped,
     ErrorCaptured,
     Event,
@@ -37,11 +38,14 @@ class LedgerKeeper(LedgerReader):
     """All of `LedgerReader`, and the keeping of the ledger as a whole; each change may be given an id."""
 
     _given_id = ""
+    observer: Callable[[Sequence[AnyEvent]], None] | None = None
+    """Gets the events that are appended through this ledger, once they are in the log."""
 
     @cached_property
     def _workspace(self) -> Workspace:
         if self._store is None:
             self._store = LocalStore.open(self.path, self._stamp, create=True)
+        self._store.observer = self.observer
         return Workspace(self.repository, self._store, self._stamp)
 
     @contextmanager
@@ -189,6 +193,7 @@ class LedgerKeeper(LedgerReader):
         """
         from ledger.operations import retention
 
+        self.store.observer = self.observer
         workspace = Workspace(self.repository, self.store, self._stamp)
         if apply and self.has_id:
             workspace = self._asking(RetentionApplied, "gc", keep_ns=keep_ns)

@@ -41,11 +41,12 @@ def test_formats_parse_and_agree(started: Shell, words: tuple[str, ...]) -> None
     lines = started(*words, "--format", "jsonl").out.splitlines()
     assert [json.loads(line) for line in lines] == rows
     table = list(csv.DictReader(io.StringIO(started(*words, "--format", "csv").out)))
-    assert [list(row) for row in table] == [list(row) for row in rows]
+    names = [[name for name in row if name != "schema"] for row in rows]
+    assert [list(row) for row in table] == names
     markdown = started(*words, "--format", "markdown").out.splitlines()
     assert len(markdown) == len(rows) + 2
     cells = {len(re.findall(r"(?<!\\)\|", line)) for line in markdown}
-    assert cells == {len(rows[0]) + 1}
+    assert cells == {len(names[0]) + 1}
 
 
 def test_stdout_has_the_event_alone(shell: Shell) -> None:

@@ -6,17 +6,15 @@ import gc
 import os
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
 from ledger import __version__
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of, report_failure
-
-if TYPE_CHECKING:
-    from ledger.api import Ledger
-    from ledger.reading import LedgerReader
+from ledger.cli.globaloptions import asks_for_json, color_of, session_of, with_globals
+from ledger.cli.session import Session
+from ledger.cli.shorthelp import first_sentence
 
 _COLLECT_AFTER = 200_000
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.code:>3}  {code.meaning}" for code in EXIT_CODES)
@@ -24,37 +22,75 @@ _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.code:>3}  {code.meaning}" fo
 
 _MODULES = {
     "ledger.cli.patching": ("apply", "record"),
-    "ledger.cli.travelling": ("undo", "redo", "restore", "branch"),
     "ledger.cli.watching": ("watch",),
     "ledger.cli.moving": ("mv", "canonicalize"),
+    "ledger.cli.travelling": ("undo", "redo", "restore", "branch"),
     "ledger.cli.gating": ("gate", "policy", "phase", "tickets"),
     "ledger.cli.bisecting": ("bisect",),
     "ledger.cli.asking": ("error", "questions", "answer", "retire"),
     "ledger.cli.stepping": ("run-step",),
     "ledger.cli.running": ("run", "commit"),
+    "ledger.cli.reading": ("status", "log", "show", "id", "path"),
+    "ledger.cli.looking": ("cat", "diff", "blame"),
+    "ledger.cli.querying": ("sql", "query", "schema", "db"),
+    "ledger.cli.counting": ("tokens",),
+    "ledger.cli.replaying": ("state", "replay"),
+    "ledger.cli.proving": ("verify", "checkpoint"),
+    "ledger.cli.auditing": ("audit", "doctor"),
+    "ledger.cli.scripting": ("completion", "agent-help"),
+    "ledger.cli.transfer": ("export", "import"),
+    "ledger.cli.projecting": ("project",),
     "ledger.cli.redaction": ("redact",),
     "ledger.cli.archiving": ("archive", "gc"),
-    "ledger.cli.transfer": ("export", "import"),
-    "ledger.cli.reading": ("status", "log", "show", "id", "path"),
-    "ledger.cli.querying": ("sql", "query", "schema", "db"),
     "ledger.cli.reporting": ("report",),
     "ledger.cli.serving": ("ui",),
-    "ledger.cli.replaying": ("state", "replay"),
-    "ledger.cli.looking": ("cat", "diff", "blame"),
-    "ledger.cli.auditing": ("audit", "doctor"),
-    "ledger.cli.projecting": ("project",),
-    "ledger.cli.counting": ("tokens",),
-    "ledger.cli.proving": ("verify", "checkpoint"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_TOPICS = {
+    "Change the candidate": ("apply", "record", "watch", "mv", "canonicalize"),
+    "Go back and forth": ("undo", "redo", "restore", "branch"),
+    "Measure and accept": ("gate", "policy", "phase", "tickets", "bisect"),
+    "Keep errors": ("error", "questions", "answer", "retire", "run-step"),
+    "Runs": ("run", "commit"),
+    "Look": ("status", "log", "show", "cat", "diff", "blame", "tokens"),
+    "Ask": ("sql", "query", "schema", "db", "ui", "report"),
+    "Prove": ("state", "replay", "verify", "checkpoint"),
+    "Carry and keep": ("export", "import", "project", "redact", "archive", "gc"),
+}
+_LAST_TOPIC = "For scripts and care"
 
 
 class Commands(click.Group):
     """The commands, each loaded when it is first asked for: `ledger apply` does not pay for `ledger sql`."""
 
+    @property
+    def topics(self) -> dict[str, tuple[str, ...]]:
+        """The names of the commands by topic; the last has those that no other has."""
+        sorted_in = {name for names in _TOPICS.values() for name in names}
+        return {**_TOPICS, _LAST_TOPIC: tuple(name for name in _HOMES if name not in sorted_in)}
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return every command's name, writing ones first."""
-        return list(_HOMES)
+        """Return every command's name, by topic."""
+        return [name for names in self.topics.values() for name in names]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands by topic."""
+        for topic, names in self.topics.items():
+            found = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(topic):
+                formatter.write_dl([(name, first_sentence(each)) for name, each in found if each is not None])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which was meant."""
+        if args[0] not in _HOMES and not args[0].startswith("-") and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            close = get_close_matches(args[0], _HOMES, 1, 0.5)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; where it breaks down in an open run, that is an error of the run too."""
@@ -66,7 +102,7 @@ class Commands(click.Group):
             if exit_code_of(error) is INTERNAL:
                 from ledger.cli.crashes import raise_recorded
 
-                raise_recorded(error, ctx.params["directory"], ctx.invoked_subcommand or "")
+                raise_recorded(error, session_of(ctx).directory, ctx.invoked_subcommand or "")
             raise
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -77,73 +113,17 @@ class Commands(click.Group):
         # A command that Python has a word of its own for ends in an underscore there.
         name = cmd_name.replace("-", "_")
         command: click.Command = getattr(module, name if hasattr(module, name) else f"{name}_")
-        return command
-
-
-class Session:
-    """What the global options say; the ledger itself is opened when a command first asks for it."""
-
-    def __init__(self, directory: Path, at: str = "") -> None:
-        self._directory = directory
-        self.at = at
-        self._ledger: Ledger | None = None
-        self._reader: LedgerReader | None = None
-        self._was_there = True
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of the repository that the command runs in."""
-        if self._ledger is None:
-            from ledger.api import Ledger
-
-            self._ledger = Ledger.open(self._directory)
-            self._was_there = self._ledger.path.exists()
-        return self._ledger
-
-    @property
-    def reader(self) -> LedgerReader:
-        """The same ledger, to be read: as it was at the event that ``--at`` names, or now.
-
-        It comes without all that writes: importing that takes longer than most questions.
-        """
-        if self._reader is None:
-            from ledger.reading import LedgerReader
-
-            now = LedgerReader.open(self._directory)
-            self._reader = now.as_of(self.at) if self.at else now
-        return self._reader
-
-    def close(self) -> None:
-        """Close what was opened, and say what there is to say of the disk below it."""
-        if self._ledger is not None:
-            if self._ledger.captured or self._ledger.warnings:
-                from ledger.cli.annotations import report_errors
-
-                report_errors(self._ledger)
-            if not self._was_there and self._ledger.path.exists():
-                from ledger.cli.session import warn_of_network
-                from ledger.store.mounts import network_filesystem
-
-                if kind := network_filesystem(self._ledger.path):
-                    warn_of_network(kind)
-        for opened in filter(None, (self._ledger, self._reader)):
-            opened.close()
-            if opened.sync_failed:
-                left_out = "the disk does not confirm the newest events, and they are left out"
-                click.echo(f"warning: {left_out} (`ledger verify` counts them)", err=True)
+        return with_globals(command)
 
 
 @click.group(
     cls=Commands,
     epilog=_EPILOG,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="ledger")
-@click.option("-C", "directory", metavar="DIR", default=".", help="Run as if started in DIR.")
-@click.option("--at", metavar="EVENT", default="", help="Read the ledger as it was when EVENT was its last.")
-@click.option("--debug", is_flag=True, help="Print a traceback with an error.")
 @click.pass_context
-def cli(context: click.Context, directory: str, at: str, debug: bool) -> None:  # noqa: ARG001 - read by main
+def cli(context: click.Context) -> None:
     """Record what happens to a Git repository, ask in SQL, replay and prove it.
 
     \b
@@ -153,9 +133,10 @@ def cli(context: click.Context, directory: str, at: str, debug: bool) -> None:  
     ledger sql "from patch_files"      ask anything
     ledger replay --until @-3          rebuild an earlier state and check it
     """  # noqa: D301 - click reads the backspace
-    session = Session(Path(directory), at)
-    context.obj = session
-    context.call_on_close(session.close)
+    context.call_on_close(session_of(context).close)
+
+
+with_globals(cli, shown=True)
 
 
 def main() -> NoReturn:
@@ -183,12 +164,19 @@ def _end(code: int) -> NoReturn:
 
 
 def _run() -> None:
+    session = Session()
     try:
-        outcome = cli.main(prog_name="ledger", standalone_mode=False)
+        outcome = cli.main(prog_name="ledger", standalone_mode=False, obj=session)
         sys.stdout.flush()
     except SystemExit:
         raise
     except BaseException as error:
-        raise SystemExit(report_failure(error, debug="--debug" in sys.argv[1:])) from error
+        code = report_failure(
+            error,
+            debug="--debug" in sys.argv[1:],
+            as_json=asks_for_json(session),
+            color=color_of(session.color),
+        )
+        raise SystemExit(code) from error
     if isinstance(outcome, int):
         raise SystemExit(outcome)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ledger.cli.failures import DONE, INCONCLUSIVE, REJECTED
+from ledger.cli.globaloptions import session_of
 from ledger.cli.output import count_of, format_options, write_record, write_rows
 from ledger.cli.session import say
 
@@ -30,7 +31,7 @@ def _open(directory: str) -> Ledger:
     from ledger.api import Ledger
 
     context = click.get_current_context()
-    ledger = Ledger.open(Path(context.find_root().params["directory"], directory))
+    ledger = Ledger.open(session_of(context).directory / directory)
     context.call_on_close(ledger.close)
     return ledger
 
@@ -243,7 +244,7 @@ def _ledger_place(directory: str) -> Path:
     from ledger.errors import NotARepository
     from ledger.repository import Repository
 
-    place = Path(click.get_current_context().find_root().params["directory"], directory)
+    place = session_of(click.get_current_context()).directory / directory
     try:
         return Repository.open(place).common_dir
     except NotARepository:

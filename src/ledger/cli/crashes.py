@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 import traceback
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
-def raise_recorded(error: Exception, directory: str, command: str) -> NoReturn:
+def raise_recorded(error: Exception, directory: Path, command: str) -> NoReturn:
     """Record an internal error in the open run of a work tree, if there is one, and raise it again.
 
     What becomes of recording it is said as a note of it: nothing takes its place. Called while it is handled.
@@ -26,7 +28,7 @@ def raise_recorded(error: Exception, directory: str, command: str) -> NoReturn:
 
     try:
         # Opened anew: what the broken command has in memory may be what broke it.
-        with Ledger.open(Path(directory)) as ledger:
+        with Ledger.open(directory) as ledger:
             trace = "".join(traceback.format_exception(error))
             captured = ledger.capture_crash(command, repr(error), trace)
             report_errors(ledger)

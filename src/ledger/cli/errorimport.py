@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import id_option, open_ledger, say
+from ledger.cli.session import open_ledger, preview_option, say
 
 if TYPE_CHECKING:
     from ledger.operations.errorimport import Imported, ReadFile, Row
@@ -30,7 +30,7 @@ _NOT_NAMED = ("utf-8", "utf-8-sig", "ascii")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be taken.")
 @click.option("--strict", is_flag=True, help="Take nothing where anything is left over.")
 @format_options
-@id_option
+@preview_option
 def errors(files: Sequence[Path], dry_run: bool, strict: bool, style: str) -> None:
     """Take the errors of old files into the ledger, each a question or joined to one.
 

@@ -277,8 +277,17 @@ def hint_of(error: BaseException) -> str:
     return getattr(error, "hint", "") or _HINTS.get(type(error).__name__, "")
 
 
-def report_failure(error: BaseException, *, debug: bool) -> int:
-    """Say on stderr what went wrong and what helps, and return the exit code."""
+def report_failure(
+    error: BaseException, *, debug: bool, as_json: bool = False, color: bool | None = None
+) -> int:
+    """Say on stderr what went wrong and what helps, and return the exit code.
+
+    Args:
+        error: What ended the command.
+        debug: Print its traceback first.
+        as_json: Say it as one object on the last line, ``ledger.error/1``.
+        color: Whether to colour; None where the terminal decides.
+    """
     if isinstance(error, BrokenPipeError):
         # The reader of our output has gone, as `head` does: nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -286,28 +295,47 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
     code = exit_code_of(error)
     if debug and code is not INTERRUPTED:
         traceback.print_exception(error)
-    if isinstance(error, click.ClickException):
-        error.show()
-        return code.code
     # What did not apply is quoted, and may be a line that holds a secret.
     from ledger.secrets.masking import mask_text
 
-    click.echo(f"error: {mask_text(_message(error, code))}", err=True)
-    for note in getattr(error, "__notes__", ()):
-        click.echo(f"note: {mask_text(note)}", err=True)
-    hint = hint_of(error)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = "nothing was recorded; make room (`df -h .`) and run the command again"
-    if code is INTERNAL:
-        hint = "this is a fault of ledger; run it again with `ledger --debug …` and report what it prints"
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    if isinstance(error, click.ClickException) and not as_json:
+        error.show()
+        return code.code
+    message = mask_text(_message(error, code))
+    notes = [mask_text(note) for note in getattr(error, "__notes__", ())]
+    hint = _hint(error, code)
+    if as_json:
+        from ledger.cli.output import encode_json
+
+        said = {"schema": "ledger.error/1", "error": type(error).__name__, "message": message}
+        said |= {"notes": notes, "hint": hint or None, "exit_code": code.code, "meaning": code.meaning}
+        click.echo(encode_json(said), err=True)
+        return code.code
+    from ledger.cli.session import colored
+
+    lines = [f"error: {message}", *(f"note: {note}" for note in notes), *([f"hint: {hint}"] if hint else [])]
+    for line in lines:
+        click.echo(colored(line), err=True, color=color)
     return code.code
+
+
+def _hint(error: BaseException, code: ExitCode) -> str:
+    """Return what helps in this case."""
+    if code is INTERNAL:
+        return "this is a fault of ledger; run it again with `ledger --debug …` and report what it prints"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "nothing was recorded; make room (`df -h .`) and run the command again"
+    if isinstance(error, click.UsageError):
+        path = "ledger" if error.ctx is None else error.ctx.command_path
+        return f"`{path} --help`"
+    return hint_of(error)
 
 
 def _message(error: BaseException, code: ExitCode) -> str:
     if code is INTERRUPTED:
         return "interrupted; nothing is half done: the next writing command finishes what was recorded"
+    if isinstance(error, click.ClickException):
+        return error.format_message()
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if code is INTERNAL:

@@ -11,11 +11,12 @@ import click
 
 from ledger.cli.failures import DONE, INCONCLUSIVE, REJECTED
 from ledger.cli.output import count_of, format_options, write_record, write_rows
-from ledger.cli.session import id_option, open_ledger, open_reader, readable, say
+from ledger.cli.session import id_option, open_ledger, open_reader, preview_option, readable, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ledger.operations.gating import GateOptions
     from ledger.operations.series import Trial
     from ledger.operations.verdicts import Gated, GateResult
 
@@ -68,9 +69,12 @@ class LiveProgress:
 @click.option("--skip", multiple=True, metavar="NAME", help="Leave a gate out from here on; needs --reason.")
 @click.option("--reason", default="", help="Why a gate is left out: recorded and shown.")
 @click.option("--with-drift", is_flag=True, help="Let a rollback take edits made by hand away too.")
-@id_option
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Print what it would append, as far as known; run nothing."
+)
+@preview_option
 @format_options
-def gate(style: str, each: bool, names: tuple[str, ...], **choices: Any) -> None:
+def gate(style: str, each: bool, dry_run: bool, names: tuple[str, ...], **choices: Any) -> None:
     """Measure the candidate: run the gates, record what they found, and say pass, fail or inconclusive.
 
     NAME is a gate of the policy; by default all that are not off. What is recorded for this very
@@ -91,6 +95,9 @@ def gate(style: str, each: bool, names: tuple[str, ...], **choices: Any) -> None
         raise click.UsageError("--skip needs --reason")
     again, reason = choices.pop("again") or 0, readable(choices.pop("reason"))
     options = GateOptions(names=names, again=again, reason=reason, **choices)
+    if dry_run:
+        _rehearse(options)
+        return
     ledger, progress = open_ledger(), LiveProgress()
     try:
         trials = ledger.gate_each(options, progress) if each else []
@@ -104,6 +111,20 @@ def gate(style: str, each: bool, names: tuple[str, ...], **choices: Any) -> None
     else:
         report_gated(gated, style)
         end_with([gated])
+
+
+def _rehearse(options: GateOptions) -> None:
+    """Print the events before the measurements, and of each measurement its gate: no gate is run."""
+    from ledger.cli.rehearsing import rehearse
+    from ledger.events import GateMeasured
+
+    kind = GateMeasured.__struct_config__.tag
+
+    def later(names: tuple[str, ...]) -> list[dict[str, object]]:
+        return [{"kind": kind, "gate": name} for name in names]
+
+    rehearse(lambda: open_ledger().plan_gate(options), later)
+    say("what follows (a rollback, tickets, questions) is up to what they find")
 
 
 def end_with(rounds: Sequence[Gated], *, unresolved: bool = False) -> None:

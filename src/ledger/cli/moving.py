@@ -14,7 +14,6 @@ from ledger.cli.session import (
     open_ledger,
     readable,
     report_applied,
-    report_planned,
     repository_path,
     say,
 )
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 @click.argument("paths", metavar="SOURCE... DESTINATION", nargs=-1, required=True)
 @click.option("-f", "--force", is_flag=True, help="Overwrite a recorded file at the destination.")
 @click.option("-k", "skip_errors", is_flag=True, help="Leave out what cannot be moved.")
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would move, and write nothing.")
 @click.option("--must-exist", multiple=True, metavar="GLOB", help="Refuse unless the result has such a path.")
 @click.option("--must-not-exist", multiple=True, metavar="GLOB", help="Refuse if the result has such a path.")
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
@@ -39,7 +37,6 @@ def mv(
     paths: tuple[str, ...],
     force: bool,
     skip_errors: bool,
-    dry_run: bool,
     must_exist: tuple[str, ...],
     must_not_exist: tuple[str, ...],
     message: str,
@@ -58,10 +55,6 @@ def mv(
         raise click.UsageError("name what to move, and where to")
     ledger = open_ledger()
     *sources, destination = [repository_path(ledger, path) for path in paths]
-    if dry_run:
-        changes = ledger.plan_move(sources, destination, force=force, skip_errors=skip_errors)
-        report_planned(changes)
-        return
     applied = ledger.move(
         sources,
         destination,

@@ -5,34 +5,38 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import wraps
 from typing import Any, TypeAlias, TypeVar, cast
 
 import click
 
-FORMATS = ("table", "json", "jsonl", "csv", "markdown")
+from ledger.cli.documents import schema_name
+from ledger.cli.globaloptions import OWN_FORMATS, session_of
+
 Row: TypeAlias = Sequence[object]
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def format_options(command: _Command) -> _Command:
-    """Add ``--format`` and its short form ``--json`` to a reading command, as argument ``style``."""
-    choice = click.option(
-        "--format",
-        "style",
-        type=click.Choice(FORMATS),
-        default="table",
-        show_default=True,
-        help="How to print the data.",
-    )
-    short = click.option("--json", "style", flag_value="json", help="Short for --format json.")
-    return choice(short(command))
+    """Give a reading command what ``--format`` or ``--json`` says, as argument ``style``."""
+
+    @wraps(command)
+    def with_style(*arguments: Any, **options: Any) -> Any:
+        style = session_of(click.get_current_context()).style
+        return command(*arguments, style=style, **options)
+
+    setattr(with_style, OWN_FORMATS, True)
+    return cast("_Command", with_style)
 
 
-def write_rows(columns: Sequence[str], rows: Iterable[Row], style: str) -> None:
-    """Print rows on stdout; an empty table prints its header alone. Times are UTC, as in RFC 3339."""
+def write_rows(columns: Sequence[str], rows: Iterable[Row], style: str, *, own_names: bool = False) -> None:
+    """Print rows on stdout; an empty table prints its header alone. Times are UTC, as in RFC 3339.
+
+    As JSON each names the schema that it has, but where the columns have the user's ``own_names``.
+    """
     rows = [[_in_utc(value) for value in row] for row in rows]
     if style in ("json", "jsonl"):
-        _write_json(columns, rows, style)
+        _write_json(columns, rows, style, {} if own_names else {"schema": schema_name()})
     elif style == "csv":
         import csv
 
@@ -55,18 +59,18 @@ def write_record(record: Mapping[str, object], style: str) -> None:
         for name, value in record.items():
             click.echo(f"{name.ljust(width)}  {show_text(value)}")
     elif style == "json":
-        click.echo(_json(record))
+        click.echo(encode_json({"schema": schema_name(), **record}))
     else:
         write_rows(list(record), [list(record.values())], style)
 
 
-def _write_json(columns: Sequence[str], rows: Iterable[Row], style: str) -> None:
-    records = (dict(zip(columns, row, strict=True)) for row in rows)
+def _write_json(columns: Sequence[str], rows: Iterable[Row], style: str, first: Mapping[str, object]) -> None:
+    records = ({**first, **dict(zip(columns, row, strict=True))} for row in rows)
     if style == "jsonl":
         for record in records:
-            click.echo(_json(record))
+            click.echo(encode_json(record))
         return
-    lines = ",\n".join(f"  {_json(record)}" for record in records)
+    lines = ",\n".join(f"  {encode_json(record)}" for record in records)
     click.echo(f"[\n{lines}\n]" if lines else "[]")
 
 
@@ -77,7 +81,8 @@ def _in_utc(value: object) -> object:
     return value
 
 
-def _json(value: object) -> str:
+def encode_json(value: object) -> str:
+    """Return a value as JSON on one line, its names in the order that they have."""
     import msgspec
 
     return msgspec.json.encode(value, enc_hook=_plain).decode("utf-8")
@@ -98,7 +103,7 @@ def show_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (dict, list, tuple)):
-        return _json(cast("object", value))
+        return encode_json(cast("object", value))
     text = str(value)
     return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
 

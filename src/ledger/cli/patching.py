@@ -12,7 +12,6 @@ import click
 from ledger.cli.applyflags import ApplyCommand, apply_flags
 from ledger.cli.changereport import report_options, show_changes
 from ledger.cli.session import (
-    Voice,
     allow_secrets_option,
     id_option,
     open_ledger,
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
 @report_options
 @apply_flags
 @click.option("--index", is_flag=True, expose_value=False, help="Changes nothing: the index always follows.")
-@click.option("-v", "--verbose", is_flag=True, help="Name every file.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the event's reference alone, and warnings.")
 @allow_secrets_option
 @id_option
 def apply(  # noqa: PLR0913 - all that can be asked for
@@ -57,8 +54,6 @@ def apply(  # noqa: PLR0913 - all that can be asked for
     first: int,
     reports: tuple[str, ...],
     flags: ApplyFlags,
-    verbose: bool,
-    quiet: bool,
     allow_secrets: bool,
 ) -> None:
     """Apply patches, each wholly or not at all, and record them.
@@ -102,7 +97,7 @@ def apply(  # noqa: PLR0913 - all that can be asked for
     if ledger.has_id and len(groups) + len(again) > 1:
         raise click.UsageError("--id names one event: give one patch, or --atomic")
     gate = partial(_gate, ledger, profile) if gated else None
-    applying = _Applying(ledger, readable(message), Voice(verbose, quiet), gate, allow_secrets=allow_secrets)
+    applying = _Applying(ledger, readable(message), gate, allow_secrets=allow_secrets)
     for number, group in enumerate(groups, start=first):
         applying.take(group, number if len(groups) > 1 else 0)
     for event in again:
@@ -124,12 +119,11 @@ class _Applying:
         self,
         ledger: Ledger,
         note: str,
-        voice: Voice,
         gate: Callable[[PatchApplied | None], None] | None,
         *,
         allow_secrets: bool,
     ) -> None:
-        self._ledger, self._note, self._voice, self._gate = ledger, note, voice, gate
+        self._ledger, self._note, self._gate = ledger, note, gate
         self._allow_secrets = allow_secrets
         self._events: list[str] = []
 
@@ -175,7 +169,7 @@ class _Applying:
             report_done(done.event)
             return done.event if isinstance(done.event, PatchApplied) else None
         for each, source in zip(applied, sources, strict=True):
-            report_applied(each, source, self._voice)
+            report_applied(each, source)
             self._events += [each.event] if each.event and not each.already else []
         return None
 

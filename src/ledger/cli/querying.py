@@ -75,7 +75,7 @@ def _parameters(given: tuple[str, ...]) -> dict[str, str]:
 
 def _ask(text: str, parameters: Mapping[str, str], limits: SqlLimits, style: str) -> None:
     answer = open_reader().select(text, parameters, limits)
-    write_rows(answer.columns, answer.rows, style)
+    write_rows(answer.columns, answer.rows, style, own_names=True)
 
 
 @click.command()

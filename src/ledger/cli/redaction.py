@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of
-from ledger.cli.session import id_option, open_ledger, readable, say
+from ledger.cli.session import open_ledger, preview_option, readable, say
 
 if TYPE_CHECKING:
     from ledger.operations.redacting import Redacted
@@ -21,8 +21,8 @@ _NAMES = ("patch", "given", "note", "reason", "report", "output", "waived", "mes
     "--body", "names", multiple=True, type=click.Choice(_NAMES), help="Which; by default all it has."
 )
 @click.option("-m", "--reason", default="", help="Why: kept with the event.")
-@click.option("--dry-run", is_flag=True, help="Only say what would go, and where copies are.")
-@id_option
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would go, and where copies are.")
+@preview_option
 def redact(event: str, names: tuple[str, ...], reason: str, dry_run: bool) -> None:
     """Drop the patch, output or texts of an event for good, because they hold a secret.
 
@@ -36,7 +36,11 @@ def redact(event: str, names: tuple[str, ...], reason: str, dry_run: bool) -> No
     """  # noqa: D301 - click reads the backspace
     redacted = open_ledger().redact(event, names=names, reason=readable(reason), dry_run=dry_run)
     _report(redacted, dry_run=dry_run)
-    if redacted.event:
+    if dry_run:
+        from ledger.cli.rehearsing import rehearse
+
+        rehearse(lambda: open_ledger().redact(event, names=names, reason=readable(reason)))
+    elif redacted.event:
         click.echo(redacted.event)
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+import re
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from ledger.cli.globaloptions import OWN_DRY_RUN, session_of
 from ledger.cli.output import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ledger.api import Ledger
-    from ledger.cli.app import Session
     from ledger.events import AnyEvent
     from ledger.operations.outcome import Applied
     from ledger.reading import LedgerReader
@@ -23,6 +27,81 @@ if TYPE_CHECKING:
 
 _SHOWN_FILES = 10
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_PREFIX = re.compile(r"(error|warning|hint|note)(?=: )")
+_COLORS = {"error": "red", "warning": "yellow", "hint": "cyan", "note": "blue"}
+
+
+class Session:
+    """What the global options say; the ledger itself is opened when a command first asks for it."""
+
+    def __init__(self) -> None:
+        self.directory = Path()
+        self.at = ""
+        self.style = "table"
+        self.color = "auto"
+        self.quiet = self.verbose = self.debug = False
+        self.appended: list[AnyEvent] = []
+        """The events that were appended through this ledger."""
+        self._ledger: Ledger | None = None
+        self._reader: LedgerReader | None = None
+        self._was_there = True
+        self._began_s = time.monotonic()
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the repository that the command runs in."""
+        if self._ledger is None:
+            from ledger.api import Ledger
+
+            self._ledger = Ledger.open(self.directory)
+            self._ledger.observer = self.appended.extend
+            self._was_there = self._ledger.path.exists()
+        return self._ledger
+
+    @property
+    def reader(self) -> LedgerReader:
+        """The same ledger, to be read: as it was at the event that ``--at`` names, or now.
+
+        It comes without all that writes: importing that takes longer than most questions.
+        """
+        if self._reader is None:
+            from ledger.reading import LedgerReader
+
+            now = LedgerReader.open(self.directory)
+            self._reader = now.as_of(self.at) if self.at else now
+        return self._reader
+
+    @contextmanager
+    def elsewhere(self, directory: Path) -> Generator[None]:
+        """Let the ledger be that of another directory, quietly, for as long as this is entered."""
+        own, was = self._ledger, (self.directory, self.quiet)
+        self._ledger, self.directory, self.quiet = None, directory, True
+        try:
+            yield
+        finally:
+            if self._ledger is not None:
+                self._ledger.close()
+            self._ledger, (self.directory, self.quiet) = own, was
+
+    def close(self) -> None:
+        """Close what was opened, and say what there is to say of the disk below it."""
+        if self._ledger is not None:
+            if self._ledger.captured or self._ledger.warnings:
+                from ledger.cli.annotations import report_errors
+
+                report_errors(self._ledger)
+            if not self._was_there and self._ledger.path.exists():
+                from ledger.store.mounts import network_filesystem
+
+                if kind := network_filesystem(self._ledger.path):
+                    warn_of_network(kind)
+        for opened in filter(None, (self._ledger, self._reader)):
+            if self.verbose:
+                say(f"ledger {opened.path}, {time.monotonic() - self._began_s:.2f} s")
+            opened.close()
+            if opened.sync_failed:
+                left_out = "the disk does not confirm the newest events, and they are left out"
+                say(f"warning: {left_out} (`ledger verify` counts them)")
 
 
 def open_ledger() -> Ledger:
@@ -31,7 +110,7 @@ def open_ledger() -> Ledger:
     Raises:
         click.UsageError: The past was asked for, which nothing can be added to.
     """
-    session = cast("Session", click.get_current_context().obj)
+    session = session_of(click.get_current_context())
     if session.at:
         raise click.UsageError("--at reads the past: it does not go with this command")
     return session.ledger
@@ -39,12 +118,43 @@ def open_ledger() -> Ledger:
 
 def open_reader() -> LedgerReader:
     """Return the ledger of the running command, to be read: now, or as it was at the event of ``--at``."""
-    return cast("Session", click.get_current_context().obj).reader
+    return session_of(click.get_current_context()).reader
 
 
 def id_option(command: _Command) -> _Command:
-    """Give a writing command ``--id``: what was done before under the id is said, and not done again."""
+    """Give a writing command ``--id`` and ``--dry-run``.
 
+    What was done before under an id is said, and not done again. A dry run does it on a copy, and says which
+    events that appends. A command with a ``dry_run`` of its own keeps it.
+    """
+    return cast("_Command", _with_dry_run(_with_id(command)))
+
+
+def preview_option(command: _Command) -> _Command:
+    """Give a writing command ``--id`` alone: its own ``--dry-run`` shows more than events."""
+    given = _with_id(command)
+    setattr(given, OWN_DRY_RUN, True)
+    return cast("_Command", given)
+
+
+def _with_dry_run(command: Callable[..., Any]) -> Callable[..., Any]:
+    @click.option(
+        "-n", "--dry-run", is_flag=True, help="Print the events that it would append; write nothing."
+    )
+    @wraps(command)
+    def with_dry_run(*arguments: Any, dry_run: bool, **options: Any) -> Any:
+        if not dry_run:
+            return command(*arguments, **options)
+        from ledger.cli.rehearsing import rehearse
+
+        return rehearse(partial(command, *arguments, **options))
+
+    # What it prints then is JSON where that is asked for.
+    setattr(with_dry_run, OWN_DRY_RUN, True)
+    return with_dry_run
+
+
+def _with_id(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--id", "id_", default="", metavar="UUID", help="The event's id: asking twice is once.")
     @wraps(command)
     def with_id(*arguments: Any, id_: str, **options: Any) -> Any:
@@ -58,7 +168,7 @@ def id_option(command: _Command) -> _Command:
             except AlreadyDone as done:
                 report_done(done.event)
 
-    return cast("_Command", with_id)
+    return with_id
 
 
 def report_done(event: AnyEvent) -> None:
@@ -68,8 +178,15 @@ def report_done(event: AnyEvent) -> None:
 
 
 def say(message: str) -> None:
-    """Tell a person something on stderr, where it is in no program's way."""
-    click.echo(message, err=True)
+    """Tell a person something on stderr, where it is in no program's way; with ``-q`` only warnings."""
+    context = click.get_current_context(silent=True)
+    if context is None or not session_of(context).quiet or message.startswith(("warning: ", "error: ")):
+        click.echo(colored(message), err=True)
+
+
+def colored(message: str) -> str:
+    """Return a message with its first word in the colour of its kind; the word says the same without."""
+    return _PREFIX.sub(lambda found: click.style(found[1], fg=_COLORS[found[1]], bold=True), message, 1)
 
 
 def warn_of_network(kind: str) -> None:
@@ -104,17 +221,9 @@ def allow_secrets_option(command: _Command) -> _Command:
     )(command)
 
 
-class Voice(NamedTuple):
-    """How much a command says: every file, or only what a person has to know."""
-
-    verbose: bool = False
-    quiet: bool = False
-
-
-def report_applied(applied: Applied, source: str, voice: Voice = Voice()) -> None:  # noqa: B008 - a constant
+def report_applied(applied: Applied, source: str) -> None:
     """Print the event on stdout, and on stderr what it did."""
-    if not voice.quiet:
-        _report_change(applied, source, verbose=voice.verbose)
+    _report_change(applied, source, verbose=session_of(click.get_current_context()).verbose)
     if applied.normalised:
         say(f"normalised: {', '.join(applied.normalised)}")
     for conflict in applied.conflicts:
@@ -145,12 +254,6 @@ def _report_change(applied: Applied, source: str, *, verbose: bool) -> None:
     if len(applied.files) > shown:
         say(f"  … and {len(applied.files) - shown} more: `ledger show {applied.event}`")
     say(f"{count_of(len(applied.files), 'file')} changed, +{added} -{removed}, tree {applied.tree[:12]}")
-
-
-def report_planned(changes: Sequence[FileChange]) -> None:
-    """Print on stdout what would be done, all of it: this is what was asked for."""
-    for line in _file_lines(changes):
-        click.echo(line)
 
 
 def _file_lines(changes: Sequence[FileChange]) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from ledger.cli.session import id_option, open_ledger, readable, say
+from ledger.cli.session import open_ledger, preview_option, readable, say
 
 
 @click.command("run-step")
@@ -16,7 +16,7 @@ from ledger.cli.session import id_option, open_ledger, readable, say
 )
 @click.argument("step")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
-@id_option
+@preview_option
 def run_step(step: str, command: tuple[str, ...], context: str, timeout: float | None) -> None:
     """Run COMMAND for STEP, as in 3:build, and record the error that it ends with.
 

@@ -47,7 +47,7 @@ class _Imports(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Name the command that may be left out."""
-        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+        if args and args[0] not in (*self.commands, *ctx.help_option_names, "-h"):
             args = ["runs", *args]
         return super().parse_args(ctx, args)
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.failures import hint_of
-from ledger.cli.output import count_of, write_rows
+from ledger.cli.globaloptions import OF_PROGRAMS
+from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.session import allow_secrets_option, open_ledger, readable, say
 from patches.errors import show_path
 
@@ -71,9 +72,9 @@ def _duration(context: click.Context, parameter: click.Parameter, text: str) -> 
 )
 @click.option("-m", "--message", default="", help="Why: kept with each event.")
 @click.option("--once", is_flag=True, help="Record one change and exit; what cannot be recorded is an error.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line.")
 @allow_secrets_option
-def watch(quiet_s: float, message: str, once: bool, as_json: bool, allow_secrets: bool) -> None:
+@format_options
+def watch(quiet_s: float, message: str, once: bool, allow_secrets: bool, style: str) -> None:
     """Record what is edited, whenever the work tree stands still. Ends with Ctrl-C.
 
     Records as `ledger record` does, in the open run: what is saved together, within the quiet time, is one
@@ -93,7 +94,7 @@ def watch(quiet_s: float, message: str, once: bool, as_json: bool, allow_secrets
         try:
             interrupts = _Interrupts()
             say(f"watching {ledger.repository.work_dir}; Ctrl-C ends it")
-            for _ in _changes(watched, interrupts, once=once, as_json=as_json):
+            for _ in _changes(watched, interrupts, once=once, as_json=style in OF_PROGRAMS):
                 recorded += 1
                 if once:
                     return

@@ -226,19 +226,38 @@ def _run_missing(round_: _Round, options: GateOptions, progress: Progress) -> No
     """Measure what is not recorded yet for this tree, definition and tools."""
     entries = round_.entries
     with _site(round_, options, entries) as site:
-        missing = dict(round_.rules)
-        if not options.again:
-            for name, rule in round_.rules.items():
-                recorded = _find_recorded(round_.history, round_.candidate, name, rule, site)
-                if recorded is not None:
-                    round_.recorded[name] = recorded
-                    del missing[name]
+        missing = _missing(round_, options, site)
         for _ in range(max(options.again, 1)):
             if missing:
                 known = round_.verdicts()
                 crew = Crew(site, missing, lambda m: round_.append(m.gate, m, site), progress, known)
                 crew.measure()
                 round_.not_run |= crew.not_run
+
+
+def _missing(round_: _Round, options: GateOptions, site: Site) -> dict[str, Rule]:
+    """Return the gates that are to be measured, and remember the measurements of the others."""
+    missing = dict(round_.rules)
+    if not options.again:
+        for name, rule in round_.rules.items():
+            recorded = _find_recorded(round_.history, round_.candidate, name, rule, site)
+            if recorded is not None:
+                round_.recorded[name] = recorded
+                del missing[name]
+    return missing
+
+
+def plan_gate(workspace: Workspace, options: GateOptions) -> tuple[str, ...]:
+    """Return the gates that `gate` would measure, in order. Nothing is run.
+
+    What comes before measuring is written, as a run that is begun or a profile that is chosen.
+
+    Raises:
+        NotCandidate, UnresolvedConflicts, UnknownName: As `gate`.
+    """
+    round_ = _prepare(workspace, options)
+    with _site(round_, msgspec.structs.replace(options, isolated=False), round_.entries) as site:
+        return tuple(_missing(round_, options, site))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ tail that the next writer sets aside.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Self
@@ -18,7 +18,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ledger.errors import DamagedLedger, DroppedBody, LostRace, NewerFormat, NoLedger, RunName
-from ledger.events import LEDGER_RUN, Event, RetiredRun, event_digest, parse_event
+from ledger.events import LEDGER_RUN, AnyEvent, Event, RetiredRun, event_digest, parse_event
 from ledger.frames import Frame
 from ledger.heads import RunHead, check_copies
 from ledger.redaction import dropped
@@ -42,6 +42,8 @@ class LocalStore(LogWriter):
         super().__init__(root, stamp)
         self.bodies = Bodies(root / "bodies")
         self._dropped: tuple[int, Mapping[str, str]] = 0, {}
+        self.observer: Callable[[Sequence[AnyEvent]], None] | None = None
+        """Gets the events of each append, once the disk has confirmed them."""
 
     @classmethod
     def open(cls, root: Path, stamp: Stamp, *, create: bool = False) -> Self:
@@ -116,6 +118,7 @@ class LocalStore(LogWriter):
                 self._refuse_taken(events)
                 written = self._write(stamped(events, head))
         self._sync(written[-1])
+        self._observe(written)
         return written
 
     def append_copies(self, copies: Sequence[bytes], events: Sequence[Event]) -> tuple[Frame, ...]:
@@ -131,7 +134,12 @@ class LocalStore(LogWriter):
             copied = [Stamped(parse_event(data), data, event_digest(data)) for data in copies]
             written = self._write([*copied, *of_ledger])
         self._sync(written[-1])
+        self._observe(written)
         return written
+
+    def _observe(self, written: Sequence[Frame]) -> None:
+        if self.observer is not None:
+            self.observer([frame.event for frame in written])
 
     def _retry(
         self, events: Sequence[Event], expected_v: int, head: RunHead | None

@@ -83,6 +83,7 @@ def test_the_schema_needs_no_ledger(tmp_path: Path) -> None:
     assert "state_at(run_name, version)" in [row["name"] for row in listed]
     columns = json.loads(shell("schema", "tests", "--json").out)
     assert {
+        "schema": "ledger.schema/1",
         "part": "column",
         "name": "duration_s",
         "type": "DOUBLE",
