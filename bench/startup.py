@@ -1,4 +1,4 @@
-"""How long `ledger --help` takes over Python's own start, beside the start of git, ruff and uv where they are.
+"""How long `ledger --help` takes over Python's own start, beside git, ruff, uv, gh and jj where they are.
 
 python bench/startup.py [ROUNDS]
 """
