@@ -48,13 +48,22 @@ class Run {
 
   fold() {
     let now = { phase: "", tree: "", accepted: 1, stateV: 1, gates: new Map(), open: new Set() };
+    const newest = new Map(), measured = new Map(); // of each gate, and of each gate on each tree
     this.data.events.forEach((event, index) => {
       this.steps[index] = this.take(event);
       now = { ...now };
       if (event.phase) now.phase = event.phase;
       if (event.tree) [now.tree, now.stateV] = [event.tree, event.v];
       if (event.accepted) now.accepted = event.accepted;
-      if (event.gate) now.gates = new Map(now.gates).set(event.gate.name, { ...event.gate, v: event.v });
+      if (event.gate) {
+        const gate = { ...event.gate, v: event.v };
+        newest.set(gate.name, gate);
+        measured.set(`${gate.tree} ${gate.name}`, gate);
+      }
+      // A rollback comes back to a tree that was measured before: what was found there counts again.
+      if (event.gate || event.tree) {
+        now.gates = new Map([...newest].map(([name, gate]) => [name, measured.get(`${now.tree} ${name}`) || gate]));
+      }
       if (event.opens) now.open = new Set(now.open).add(event.opens);
       if (event.closes) (now.open = new Set(now.open)).delete(event.closes);
       this.facts.push(now);

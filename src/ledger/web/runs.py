@@ -38,14 +38,13 @@ order by last_at desc, r.run
 limit $limit
 """
 _GATES = """
-select
-    run, gate, arg_max(verdict, v) as verdict, arg_max(mode, v) as mode, arg_max(stale, v) as stale,
-    max(v) as v
+select run, gate, verdict, mode, stale
 from gates
 where run in (select unnest($runs))
-group by run, gate
+qualify row_number() over (partition by run, gate order by stale, v desc) = 1
 order by run, gate
 """
+"""Of each gate the newest measurement of the candidate's own tree; else the newest of any, which is stale."""
 
 
 class Standing(NamedTuple):

@@ -102,7 +102,22 @@ def test_report_says_how_each_gate_stands(sample: Any, watch: Watch) -> None:
     assert "!lint fails, soft failed 1" in said
     assert "?audit inconclusive" in said
     page.evaluate("v => report.go(v - 1)", rolled_back)
-    assert page.locator("#gates .stale").count() == 3
+    said = page.locator("#gates").inner_text().replace("\n", " ")
+    assert "✓tests passes" in said, "the state that it came back to was measured before"
+
+
+def test_report_has_the_verdicts_that_sql_has(sample: Any, watch: Watch) -> None:
+    """At every event: also where a rollback came back to a tree that was measured before."""
+    page = open_report(watch, report_of(sample("all"))).page
+    shown = page.evaluate(
+        """() => report.run.facts.map(({ gates, tree }) => Object.fromEntries(
+             [...gates.values()].map((gate) => [gate.name, [gate.verdict, gate.tree !== tree]])))"""
+    )
+    asked = "select gate, verdict, stale from gate_status_at($run, $v) where verdict is not null"
+    with Ledger.open(sample("all")) as ledger:
+        for v, gates in enumerate(shown, 1):
+            rows = ledger.sql(asked, {"run": "port-2kf9", "v": v}).fetchall()
+            assert gates == {gate: [verdict, stale] for gate, verdict, stale in rows}, v
 
 
 def test_report_of_what_was_accepted_ends_there(sample: Any, watch: Watch) -> None:
