@@ -4,8 +4,9 @@ A writer appends a block under the append lock: a line for each head that change
 log. So an append costs the same with one run and with a thousand, and a writer that was overtaken reads the
 others' blocks instead of their frames. A head is decoded when somebody asks for it.
 
-It is a projection: nothing syncs it, it is believed only in the boot that wrote it and only where the log has
-the frame that it names, and one that cannot be written is no failure of the append.
+It is a projection: nothing syncs it, and one that cannot be written is no failure of the append. It is
+believed only where the log has the frame that it names, and after the system has started anew only as far
+as the log is known to have been synced: what comes after may be lost there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import msgspec
 from ledger.frames import Cursor
 from ledger.heads import RunHead
 from ledger.store.disk import Descriptor, boot_id, write_cached
+from ledger.store.marks import DurableMark
 from ledger.store.segments import Place
 
 _HEADER = b"heads/2-%08x" % crc32(" ".join(RunHead.__struct_fields__).encode())
@@ -80,11 +82,13 @@ class Heads:
 class Journal:
     """The file of the heads. Reading needs no lock; writing is done under the append lock.
 
-    ``boot`` is the boot id that it is believed in, "" where the system has none.
+    ``boot`` is the present boot id, "" where the system has none; ``durable`` says how far a journal of
+    another one is believed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, durable: DurableMark) -> None:
         self.path = path
+        self._durable = durable
         self.boot = boot_id()
         self._file: Descriptor | None = None
         self._crc = 0
@@ -94,8 +98,8 @@ class Journal:
     def read(self, heads: Heads) -> None:
         """Fold what was appended to the journal since the last call into ``heads``.
 
-        Blocks are taken as far as they are whole; none where the journal is missing, or was written
-        before the system last started: the log itself may have lost bytes since.
+        Blocks are taken as far as they are whole; of a journal that was written before the system last
+        started those alone that ``durable`` covers: of the rest, the log itself may have lost bytes since.
         """
         size = self._size_now()
         while self._file is None or size < self._size:
@@ -107,10 +111,14 @@ class Journal:
         if size == self._size:
             return
         data = os.pread(self._file.fd, size - self._size, self._size)
-        if self._size == 0 and not (self.boot and data.startswith(self._header())):
-            self.close()
+        if self._size or (self.boot and data.startswith(self._header())):
+            self._read_blocks(data, heads)
             return
-        self._read_blocks(data, heads)
+        if data.startswith(_HEADER + b"\t"):
+            end, _ = _whole_blocks(data, 0, self._durable.read().position)
+            _adopt_blocks(data[:end], heads)
+        # The next writer publishes one of this boot.
+        self.close()
 
     def write(self, heads: Heads) -> None:
         """Append the heads that changed, or publish all where the journal does not go on from there."""
@@ -150,14 +158,7 @@ class Journal:
         end, crc = len(data), _checked(data, 0, len(data), self._crc)
         if crc is None:
             end, crc = _whole_blocks(data, self._crc)
-        if not end:
-            return
-        lines = data[:end].split(b"\n")
-        # Later lines of a run replace earlier ones; a line of heads begins with the run's name, quoted.
-        parts = (line.partition(b"\t") for line in lines if line[:1] == b'"')
-        latest = {run: head for run, _, head in parts}
-        stored = {msgspec.json.decode(run, type=str): head for run, head in latest.items()}
-        heads.adopt(stored, _parse_place(lines[-2]))
+        _adopt_blocks(data[:end], heads)
         self._size, self._crc = self._size + end, crc
 
     def _append(self, heads: Heads) -> bool:
@@ -191,6 +192,18 @@ def last_boot(path: Path) -> str:
     return boot.decode("ascii", "replace") if header.startswith(b"heads/2-") else ""
 
 
+def _adopt_blocks(data: bytes, heads: Heads) -> None:
+    """Fold whole blocks into ``heads``; there may be none."""
+    if not data:
+        return
+    lines = data.split(b"\n")
+    # Later lines of a run replace earlier ones; a line of heads begins with the run's name, quoted.
+    parts = (line.partition(b"\t") for line in lines if line[:1] == b'"')
+    latest = {run: head for run, _, head in parts}
+    stored = {msgspec.json.decode(run, type=str): head for run, head in latest.items()}
+    heads.adopt(stored, _parse_place(lines[-2]))
+
+
 def _stored(head: RunHead | bytes) -> bytes:
     return head if isinstance(head, bytes) else _encoder.encode(head)
 
@@ -214,12 +227,17 @@ def _checked(data: bytes, begin: int, end: int, crc: int) -> int | None:
     return crc32(check, crc) if check == b"%08x\n" % crc else None
 
 
-def _whole_blocks(data: bytes, crc: int) -> tuple[int, int]:
-    """Return where the whole blocks at the beginning of ``data`` end, and the checksum there."""
+def _whole_blocks(data: bytes, crc: int, last: int | None = None) -> tuple[int, int]:
+    """Return where the whole blocks at the beginning of ``data`` end, and the checksum there.
+
+    With ``last``, those alone that do not go past this position.
+    """
     at = 0
     while (mark := data.find(b"\n@\t", at)) >= 0 and (end := data.find(b"\n", mark + 1)) >= 0:
         checked = _checked(data, at, end + 1, crc)
         if checked is None:
+            break
+        if last is not None and _parse_place(data[mark + 1 : end]).cursor.position > last:
             break
         at, crc = end + 1, checked
     return at, crc

@@ -51,8 +51,8 @@ class LogReader:
         self.until: int | None = None
         self.segments = Segments(root / "log")
         self._catalogue = Catalogue(root / "cache" / "catalogue", self.segments)
-        self._journal = Journal(root / "cache" / "heads")
         self._durable = DurableMark(root / "durable")
+        self._journal = Journal(root / "cache" / "heads", self._durable)
         self._unsynced_path = root / f"unsynced.{self._journal.boot}"
         self._heads = Heads(Place(1, 0, Cursor()))
         self._loaded = False

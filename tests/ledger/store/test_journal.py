@@ -24,6 +24,33 @@ def journal(root: Path) -> Path:
     return root / "cache" / "heads"
 
 
+def segment(root: Path) -> Path:
+    return root / "log" / f"{1:020d}.jsonl"
+
+
+def fill(store: LocalStore, started: Started, refused: Refused) -> None:
+    store.append([started("port")], 1)
+    for v in range(2, 10):
+        store.append([refused("port")], v)
+
+
+def append_next(root: Path, stamp: Stamp, refused: Refused) -> None:
+    LocalStore.open(root, stamp).append([refused("port")], 10)
+
+
+def count_parsed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the positions of the frames that are hashed from now on."""
+    parsed: list[int] = []
+
+    def counted(line: bytes) -> Frame:
+        frame = parse_frame(line)
+        parsed.append(frame.s)
+        return frame
+
+    monkeypatch.setattr(segments_module, "parse_frame", counted)
+    return parsed
+
+
 def test_an_overtaken_writer_reads_no_frames(
     store: LocalStore,
     root: Path,
@@ -35,14 +62,7 @@ def test_an_overtaken_writer_reads_no_frames(
     """What another process appended is taken over from the journal; of the log, the last hash is looked at."""
     store.append([started("port")], 1)
     other = LocalStore.open(root, stamp)
-    parsed: list[int] = []
-
-    def counted(line: bytes) -> Frame:
-        frame = parse_frame(line)
-        parsed.append(frame.s)
-        return frame
-
-    monkeypatch.setattr(segments_module, "parse_frame", counted)
+    parsed = count_parsed(monkeypatch)
     for v in range(2, 8, 2):
         assert other.append([refused("port")], v)[-1].s == v
         assert store.append([refused("port")], v + 1)[-1].s == v + 1
@@ -102,6 +122,53 @@ def test_a_journal_that_is_not_right_costs_a_scan(
     assert store.append([refused("port")], 4)[-1].s == 4
     assert LocalStore.open(root, stamp).append([refused("port")], 5)[-1].s == 5
     assert [frame.event.v for frame in LocalStore.open(root, stamp).frames()] == [1, 2, 3, 4, 5]
+
+
+def test_after_a_restart_what_is_durable_is_not_read_again(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Opening and appending hash the last frame alone, and the next append is the journal's beginning in this boot."""
+    fill(store, started, refused)
+    monkeypatch.setattr(journal_module, "boot_id", lambda: "another")
+    for open_log in (lambda: LocalStore.open(root, stamp).heads(), lambda: append_next(root, stamp, refused)):
+        parsed = count_parsed(monkeypatch)
+        open_log()
+        assert set(parsed) == {9}
+    assert journal(root).read_bytes().split(b"\n")[0].endswith(b"\tanother")
+    assert LocalStore.open(root, stamp).heads()["port"].v == 10
+
+
+@pytest.mark.parametrize("lost", [0, 1, 4])
+def test_after_a_restart_nothing_beyond_the_mark_is_believed(
+    store: LocalStore,
+    root: Path,
+    stamp: Stamp,
+    started: Started,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+    lost: int,
+) -> None:
+    """The journal outlived a power failure, events that it names did not: the heads are those of the log."""
+    fill(store, started, refused)
+    mark = (root / "durable").read_bytes()
+    sizes: list[int] = []
+    for v in range(10, 14):
+        sizes.append(segment(root).stat().st_size)
+        LocalStore.open(root, stamp).append([refused("port")], v)
+    (root / "durable").write_bytes(mark)
+    if lost:
+        os.truncate(segment(root), sizes[-lost])
+    monkeypatch.setattr(journal_module, "boot_id", lambda: "another")
+    parsed = count_parsed(monkeypatch)
+    assert LocalStore.open(root, stamp).heads()["port"].v == 13 - lost
+    assert min(parsed) == 9, "what the mark covers was not read again"
+    assert LocalStore.open(root, stamp).append([refused("port")], 14 - lost)[-1].s == 14 - lost
+    assert [frame.event.v for frame in LocalStore.open(root, stamp).frames()] == list(range(1, 15 - lost))
 
 
 def test_the_journal_of_another_ledger_is_not_believed(
