@@ -78,7 +78,8 @@ def assert_reported(traced: Traced) -> None:
     assert "Traceback" not in traced.err, traced.err
     if traced.status not in (0, KILLED):
         assert traced.status not in FALSE_ALARMS, (traced.status, traced.err)
-        assert "error: " in traced.err, traced.err
+        # In JSON where the command was asked for it.
+        assert "error: " in traced.err or '{"schema":"ledger.error/1",' in traced.err, traced.err
 
 
 # ── the store alone ──────────────────────────────────────────────────────────────────────────────

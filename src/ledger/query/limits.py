@@ -1,14 +1,19 @@
 """Limits: how much memory and time a statement of the user's may take.
 
 DuckDB keeps the memory itself, of what it works with: rows that Python was given do not count. It has
-no limit on time, so a thread interrupts the statement.
+no limit on time, so a thread interrupts the statement; at Ctrl-C, too, which DuckDB asks about only between
+two steps, and one of them may take as long as the statement.
 """
 
 from __future__ import annotations
 
+import signal
+import socket
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from threading import Event, Thread
+from select import select
+from threading import Event, Thread, current_thread, main_thread
 from typing import TYPE_CHECKING
 
 from ledger.gates.documents import parse_size
@@ -20,6 +25,10 @@ if TYPE_CHECKING:
 DEFAULT_MEMORY_BYTES = 4 << 30
 """Where nothing is said; less where DuckDB itself would use less, which is 80 % of what there is."""
 
+_DONE = b"\0"
+"""What is told when all is over; no signal has this number."""
+
+_WORDS = 64
 _AGAIN_S = 0.02
 """An interrupt that comes between two steps of DuckDB's is lost: so it is sent until it is heard."""
 
@@ -60,27 +69,50 @@ def limited(connection: DuckDBPyConnection, timeout_s: float | None) -> Generato
     import duckdb
 
     done, late = Event(), Event()
-    watcher = Thread(target=_interrupt, args=(connection, timeout_s, done, late), daemon=True)
-    if timeout_s is not None:
-        watcher.start()
-    try:
-        yield
-    except duckdb.OutOfMemoryException as error:
-        raise QueryTooLarge(_current(connection)) from error
-    except (duckdb.InterruptException, RuntimeError) as error:
-        if late.is_set() and timeout_s is not None:
-            raise QueryTooLong(timeout_s) from error
-        if isinstance(error, duckdb.InterruptException) or "interrupted" in str(error).lower():
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        done.set()
-        if timeout_s is not None:
+    told, tell = socket.socketpair()
+    watcher = Thread(target=_watch, args=(connection, told, timeout_s, done, late), daemon=True)
+    watcher.start()
+    with told, tell, _signals_to(tell):
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            raise QueryTooLarge(_current(connection)) from error
+        except (duckdb.InterruptException, RuntimeError) as error:
+            if late.is_set() and timeout_s is not None:
+                raise QueryTooLong(timeout_s) from error
+            if isinstance(error, duckdb.InterruptException) or "interrupted" in str(error).lower():
+                raise KeyboardInterrupt from error
+            raise
+        finally:
+            done.set()
+            tell.send(_DONE)
             watcher.join()
 
 
-def _interrupt(connection: DuckDBPyConnection, timeout_s: float | None, done: Event, late: Event) -> None:
-    if not done.wait(timeout_s):
-        late.set()
+@contextmanager
+def _signals_to(tell: socket.socket) -> Generator[None]:
+    """Have the numbers of signals written to a socket as they come; only the main thread can ask for it."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    tell.setblocking(False)  # Python requires it of whom it writes to.
+    before = signal.set_wakeup_fd(tell.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+
+
+def _watch(
+    connection: DuckDBPyConnection, told: socket.socket, timeout_s: float | None, done: Event, late: Event
+) -> None:
+    """Interrupt a connection when the time is over, or at Ctrl-C, until it is done."""
+    end_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while not done.is_set():
+        left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
+        if not select([told], [], [], left_s)[0]:
+            late.set()
+        elif signal.SIGINT not in told.recv(_WORDS):
+            continue
         while not done.wait(_AGAIN_S):
             connection.interrupt()
