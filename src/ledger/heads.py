@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from ledger.errors import LostRace, NotACopy
 from ledger.events import (
+    KINDS,
     NO_DIGEST,
     CommitSeen,
     ErrorCaptured,
@@ -27,6 +28,7 @@ from ledger.events import (
     QuestionRetired,
     RetentionApplied,
     RunFinished,
+    RunImported,
     RunRebased,
     RunStarted,
     UnknownEvent,
@@ -37,6 +39,13 @@ from ledger.policies import PhaseRule
 
 _REFUSALS = 64
 """Open questions that a head names: those before are for people to close."""
+
+
+SUPERSEDED = KINDS - {
+    str(kind.__struct_config__.tag)
+    for kind in (ErrorCaptured, QuestionAnswered, QuestionRetired, RetentionApplied, RunImported)
+}
+"""Kinds of which an event takes the place of the one before in its run: it says all of it anew."""
 
 
 class RunHead(Struct, frozen=True):

@@ -12,8 +12,9 @@ from binascii import hexlify
 from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+import msgspec
 from msgspec import Struct
 
 from ledger.events import NO_DIGEST
@@ -26,7 +27,7 @@ _CHUNK_SIZE_BYTES = 128 << 10
 _EVENT_DOMAIN = b"ledger-event/1\n"
 _FRAME = re.compile(
     rb'\{"h":"(.{64})","p":"(.{64})","s":([1-9][0-9]*),"n":(0|[1-9][0-9]*),"w":(?:0|[1-9][0-9]*),"e":'
-    rb'(?=\{"kind":"[^"\\]*","id":"[0-9a-f-]{36}","run":"([a-z0-9.-]+)","v":([1-9][0-9]*),"prev":"(.{64})",)',
+    rb'(?=\{"kind":"([^"\\]*)","id":"[0-9a-f-]{36}","run":"([a-z0-9.-]+)","v":([1-9][0-9]*),"prev":"(.{64})",)',
     re.DOTALL,
 )
 
@@ -34,23 +35,37 @@ Chunks: TypeAlias = Callable[[], Iterator[bytes]]
 """Gives the lines of a segment, as often as it is asked: many at a time, each with its line feed."""
 
 
+class Kept(NamedTuple):
+    """An event that a pass keeps: its position and its stored bytes."""
+
+    position: int
+    data: bytes
+
+
 class _Run(Struct, gc=False):
-    """A run as far as the pass has come: how many events it has, and the digest of the last."""
+    """A run as far as the pass has come: number of events, digest of the last, last events of some kinds."""
 
     name: str
     count: int = 0
     digest: bytes = NO_DIGEST.encode()
+    last: dict[bytes, Kept] = msgspec.field(default_factory=dict[bytes, Kept])
 
 
 class ChainPass:
     """One pass over the segments of a log, in order. It can read them again, for `events`.
 
+    ``offset`` is where it stands in the segment that it took last.
+
     Args:
         wanted: Positions whose hashes are wanted: in ``hashes`` once the pass is past them.
+        superseded: Kinds of which `kept` has the last event of each run alone; None where none is asked for.
     """
 
-    def __init__(self, wanted: Collection[int] = ()) -> None:
+    def __init__(self, wanted: Collection[int] = (), superseded: Collection[str] | None = None) -> None:
         self.cursor = Cursor()
+        self.offset = 0
+        self._superseded = None if superseded is None else frozenset(kind.encode() for kind in superseded)
+        self._kept: list[Kept] = []
         self.hashes = {0: GENESIS}
         # The next one is the last of the list.
         self._wanted = sorted((position for position in wanted if position > 0), reverse=True)
@@ -62,6 +77,7 @@ class ChainPass:
     def take(self, chunks: Chunks) -> bool:
         """Return whether a segment holds whole groups that go on from here, and so do their runs."""
         self._segments.append(chunks)
+        self.offset = 0
         return all(self._take_lines(data) for data in chunks()) and not self._left
 
     def events(self) -> Iterator[tuple[str, bytes]]:
@@ -77,17 +93,22 @@ class ChainPass:
                         return
                     yield next(runs).name, line[line.find(b"{", _BODY_AT) : -1]
 
+    def kept(self) -> list[Kept]:
+        """Return the last event of each superseded kind in each run, and all of other kinds, in order."""
+        return sorted([*self._kept, *(last for run in self._runs.values() for last in run.last.values())])
+
     def _take_lines(self, data: bytes) -> bool:
         """Return whether each of the lines goes on from the one before."""
         # One loop, its calls bound before: with a call for each event the pass would be a third slower.
         position, last, left, at = self.cursor.position, self.cursor.hash.encode(), self._left, 0
         find, match, runs, wanted = data.find, _FRAME.match, self._runs, self._wanted
         order, mark = self._order.append, wanted[-1] if wanted else 0
+        superseded, keep = self._superseded, self._kept.append
         while (end := find(b"\n", at)) >= 0:
             found = match(data, at)
             if found is None:
                 return False
-            own, before, number, remaining, name, version, previous = found.groups()
+            own, before, number, remaining, kind, name, version, previous = found.groups()
             digest = hexlify(sha256(DOMAIN + data[at + _BODY_AT : end]).digest())
             position += 1
             if own != digest or before != last or int(number) != position:
@@ -100,13 +121,19 @@ class ChainPass:
             run.count += 1
             if previous != run.digest or int(version) != run.count:
                 return False
-            run.digest = hexlify(sha256(_EVENT_DOMAIN + data[found.end() : end - 1]).digest())
+            event = data[found.end() : end - 1]
+            run.digest = hexlify(sha256(_EVENT_DOMAIN + event).digest())
             order(run)
+            if superseded is not None:
+                if kind in superseded:
+                    run.last[kind] = Kept(position, event)
+                else:
+                    keep(Kept(position, event))
             if position == mark:
                 self.hashes[wanted.pop()] = digest.decode()
                 mark = wanted[-1] if wanted else 0
             last, at = digest, end + 1
-        self.cursor, self._left = Cursor(position, last.decode()), left
+        self.cursor, self._left, self.offset = Cursor(position, last.decode()), left, self.offset + at
         return at == len(data)
 
     def _begin(self, name: bytes) -> _Run:

@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import DamagedLedger
-from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest
+from ledger.events import AnyEvent, RetentionApplied, RunImported, event_digest, parse_event
 from ledger.frames import BadFrame, Cursor, Frame, parse_frame
-from ledger.heads import RunHead, Step, advance, from_elsewhere, retired_heads
+from ledger.heads import SUPERSEDED, RunHead, Step, advance, from_elsewhere, retired_heads
 from ledger.store.catalogue import Catalogue
 from ledger.store.chain import ChainPass, Chunks, chunks_of_file, chunks_of_sealed
 from ledger.store.disk import sync_directory, sync_file
@@ -57,6 +57,7 @@ class LogReader:
         self._heads = Heads(Place(1, 0, Cursor()))
         self._loaded = False
         self._confirmed = 0
+        self._checked: Place | None = None
         self.sync_failed = False
 
     def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
@@ -84,7 +85,9 @@ class LogReader:
             for located in group:
                 yield place.segment, located
 
-    def check_chains(self, wanted: Collection[int] = ()) -> ChainPass | None:
+    def check_chains(
+        self, wanted: Collection[int] = (), superseded: Collection[str] | None = None
+    ) -> ChainPass | None:
         """Check the whole log in one pass over its stored bytes; return None where not all is plainly well.
 
         None does not say that anything is wrong, for which see `frames`: a torn tail, an append under way,
@@ -92,9 +95,10 @@ class LogReader:
 
         Args:
             wanted: Positions whose hashes the pass shall note.
+            superseded: Kinds of which the pass shall keep the last events alone.
         """
         durable = self._durable.read()
-        chain = ChainPass({durable.position, *wanted})
+        chain = ChainPass({durable.position, *wanted}, superseded)
         try:
             for first in self.segments.firsts():
                 if first != chain.cursor.position + 1 or not chain.take(self._chunks(first)):
@@ -111,13 +115,18 @@ class LogReader:
         Raises:
             DamagedLedger: One is not what was written.
         """
+        checked = None
         if start is None:
             self.heads()
             place = self._heads.place
-            chain = self.check_chains([place.cursor.position])
-            if chain is not None and chain.hashes.get(place.cursor.position) == place.cursor.hash:
-                return place, place.cursor.position
-        end, count = start or self.beginning(), 0
+            checked, self._checked = self._checked, None
+            if checked is not None:
+                start = checked  # A moment ago, for the heads.
+            else:
+                chain = self.check_chains([place.cursor.position])
+                if chain is not None and chain.hashes.get(place.cursor.position) == place.cursor.hash:
+                    return place, place.cursor.position
+        end, count = start or self.beginning(), 0 if checked is None else checked.cursor.position
         for group, place in self._confirmed_groups(end):
             end, count = place, count + len(group)
         return end, count
@@ -143,6 +152,8 @@ class LogReader:
     def heads(self) -> Mapping[str, RunHead]:
         """See `Store.heads`."""
         self._load()
+        if self._heads.position == 0 and self.until is None:
+            self._fold_whole()
         for group, place in self._confirmed_groups(self._heads.place):
             self._fold(group, place)
         return self._heads.every()
@@ -330,6 +341,25 @@ class LogReader:
             steps.append(Step(event, event_digest(frame.e), frame.s))
         self._advance(steps)
         self._heads.place = place
+
+    def _fold_whole(self) -> None:
+        """Fold the log from its beginning, in one pass over its bytes, where that is plainly well.
+
+        A head is what the last events of some kinds say, and all of the others: the rest is not decoded.
+        """
+        logged = self.segments.logged()
+        chain = self.check_chains(superseded=SUPERSEDED) if logged else None
+        if chain is None or self.segments.firsts()[-1] != logged[-1]:
+            return
+        try:
+            events = [(parse_event(kept.data), kept) for kept in chain.kept()]
+        except msgspec.DecodeError:
+            return  # Whoever comes to it says which it is.
+        if any(isinstance(event, RetentionApplied) for event, _ in events):
+            return  # What it took depends on how far a run had come.
+        for event, kept in events:
+            self._advance([Step(event, event_digest(kept.data), kept.position)])
+        self._heads.place = self._checked = Place(logged[-1], chain.offset, chain.cursor)
 
     def _advance(self, group: Sequence[Step]) -> None:
         """Let the heads know of the events of one group."""
