@@ -275,7 +275,7 @@ def test_a_crash_anywhere_is_finished_by_the_next(
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(retention, "_remove_bodies"), (retention, "remove_refs"), (retention, "remove_files")],
+    [(retention, "_remove_bodies"), (retention, "remove_refs"), (retention, "forget_columns")],
 )
 def test_what_follows_the_frames_is_finished_too(
     ledger: Ledger, git: Git, repo: Path, monkeypatch: pytest.MonkeyPatch, module: Any, name: str

@@ -20,7 +20,7 @@ from ledger.events import LEDGER_RUN, RetentionApplied, RetiredRun
 from ledger.heads import RunHead
 from ledger.projections.questions import forget_questions
 from ledger.projections.refs import remove_refs
-from ledger.query.cache import remove_files
+from ledger.query.cache import forget_columns
 from ledger.run import identify
 from ledger.store.local import LocalStore
 from ledger.workspace import Workspace
@@ -119,7 +119,7 @@ def _finish(workspace: Workspace) -> int:
     except (OSError, pygit2.GitError) as error:
         last = max(retired.values(), key=lambda head: head.position)
         raise ProjectionPending(last.retired, str(error)) from error
-    remove_files(store)
+    forget_columns(store)
     return left
 
 

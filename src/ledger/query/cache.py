@@ -346,10 +346,12 @@ class Cache:
 
 
 def forget_columns(store: LocalStore) -> None:
-    """Remove every cache file; the next query makes them from the log, without what was dropped meanwhile."""
-    for path in (store.root / "cache" / "columns").glob("*.duckdb*"):
-        path.unlink(missing_ok=True)
-    for path in (store.root / "cache" / "columns").glob(".*.duckdb*"):
+    """Remove every cache file, of older layouts and unfinished ones too: they may hold what is no more.
+
+    The next query makes them anew from the log. Who has one open keeps it.
+    """
+    root = store.root / "cache" / "columns"
+    for path in (*root.glob("*.duckdb*"), *root.glob(".*.duckdb*")):
         path.unlink(missing_ok=True)
 
 
@@ -359,12 +361,6 @@ def _lineage(connection: DuckDBPyConnection, follows: str) -> str:
     for (raw,) in connection.execute("select raw from fresh.path order by path_id").fetchall():
         digest.update(b"%d:%b" % (len(raw), raw))
     return digest.hexdigest()[:16]
-
-
-def remove_files(store: LocalStore) -> None:
-    """Remove every cache file: they hold rows of events that are no more. Who has one open keeps it."""
-    for path in (store.root / "cache" / "columns").glob("*.duckdb"):
-        path.unlink(missing_ok=True)
 
 
 def row_order(table: str) -> str:
