@@ -22,7 +22,8 @@ def main(arguments: list[str]) -> int:
         pytest's exit code; 0 for "none collected" while there is nothing to test.
     """
     print(f"DuckDB {version('duckdb')}", flush=True)
-    code = pytest.main(["-m", "duckdb", str(ROOT / "tests/ledger"), *arguments])
+    options = ["-m", "duckdb", "--hypothesis-profile=brief"]
+    code = pytest.main([*options, str(ROOT / "tests/ledger"), *arguments])
     if code == pytest.ExitCode.NO_TESTS_COLLECTED and not list((ROOT / "src/ledger").glob("query/*.py")):
         print("nothing to run yet: src/ledger/query holds no code")
         return 0
