@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ledger.findings import Finding
     from ledger.gates.configuration import Configuration
     from ledger.gates.weakening import Change
+    from ledger.health import Check
     from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.planning import Offer, Planned
     from ledger.operations.tracking import Tracked
@@ -82,6 +83,12 @@ class LedgerReader(QueryablePast):
     def status(self) -> Status:
         """Return where the open run stands and what in the work tree it does not know."""
         return read_status(self.repository, self._reading_workspace())
+
+    def health(self) -> Iterator[Check]:
+        """Yield what is wrong here and what helps, as far as it shows quickly. See `ledger.health`."""
+        from ledger.health import examine
+
+        return examine(self.repository, self._stamp)
 
     def plan_errors(self, paths: Sequence[Path], *, strict: bool = False) -> ImportedErrors:
         """Return what `Ledger.import_errors` would take of old files. Nothing is written."""

@@ -16,7 +16,7 @@ from ledger.history import History, StateAt
 from ledger.operations.conflicts import conflict_notes
 from ledger.operations.exporting import list_unexported
 from ledger.operations.notes import notes_on
-from ledger.repository import Repository
+from ledger.repository import Head, Repository
 from ledger.store.mounts import network_filesystem
 from ledger.store.usage import Usage, measure_usage
 from ledger.workspace import Workspace
@@ -92,8 +92,13 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         tickets=tuple(sorted(history.tickets)),
         questions=tuple(event.reference for event in history.questions.values()),
         configuration=_compare_configuration(repository, history),
-        head_moved=now.commit not in (None, head.commit) and now.tree not in history.trees,
+        head_moved=has_moved(now, head, history),
     )
+
+
+def has_moved(now: Head, head: RunHead, history: History) -> bool:
+    """Return whether HEAD is at a commit that a run does not explain."""
+    return now.commit not in (None, head.commit) and now.tree not in history.trees
 
 
 def _configured(repository: Repository) -> Configuration:

@@ -102,7 +102,6 @@ class Capability(Struct, frozen=True, kw_only=True):
 class Status(Struct, frozen=True, kw_only=True):
     """What one installation can do, for programs."""
 
-    schema: int = 1
     ledger: str
     python: str
     platform: str

@@ -199,47 +199,10 @@ def capabilities(directory: str, only: tuple[str, ...], style: str) -> None:
     """Try what this installation can do, as `doctor` does, and report what the core lacks."""
     from ledger.audits.capabilities import discover, report_status
 
-    report_audit("capabilities", report_status(discover(_ledger_place(directory), only)), style)
+    report_audit("capabilities", report_status(discover(ledger_place(directory), only)), style)
 
 
-@click.command()
-@click.option("--only", multiple=True, metavar="NAME", help="Try only this; may be given several times.")
-@format_options
-def doctor(only: tuple[str, ...], style: str) -> None:
-    """Try what this installation can do, each thing for real, and say what is missing and what brings it.
-
-    Nothing needs a network or a repository. Exits with 1 where something of the core does not work.
-    """
-    from ledger.audits.capabilities import discover
-
-    status = discover(_ledger_place(""), only)
-    if style == "json":
-        import msgspec
-
-        write_record(msgspec.to_builtins(status), style)
-    else:
-        columns = ("what", "part", "works", "version", "evidence")
-        rows = [
-            (
-                each.name,
-                each.part,
-                "yes" if each.available else "no",
-                each.version,
-                each.evidence or each.why_not,
-            )
-            for each in status.capabilities
-        ]
-        write_rows(columns, rows, style)
-    for each in status.capabilities:
-        if not each.available:
-            say(f"{each.name}: no {each.purpose}: {each.hint}")
-    broken = sum(each.part == "core" and not each.available for each in status.capabilities)
-    say(f"{count_of(broken, 'part')} of the core broken" if broken else "the core works")
-    if broken:
-        click.get_current_context().exit(REJECTED.code)
-
-
-def _ledger_place(directory: str) -> Path:
+def ledger_place(directory: str) -> Path:
     """Return where the ledger of a directory's repository lies; the directory itself outside of one."""
     from ledger.errors import NotARepository
     from ledger.repository import Repository

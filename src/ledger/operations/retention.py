@@ -124,15 +124,19 @@ def _finish(workspace: Workspace) -> int:
 
 
 def _remove_bodies(store: LocalStore, before_ns: int) -> int:
-    """Delete the bodies that no event names and that were there before a moment; return how many are newer.
+    """Delete the bodies without an event that were there before a moment; return how many are newer."""
+    return sum(not store.bodies.remove_old(digest, before_ns) for digest in list_unnamed(store))
+
+
+def list_unnamed(store: LocalStore) -> list[str]:
+    """Return the digests of the bodies that no event names. The whole log is read.
 
     Whatever looks like a digest names a body, also in an event of an unknown kind.
     """
     named: set[str] = set()
     for frame in store.frames():
         named |= _digests(bytes(frame.e))
-    unnamed = [digest for digest in store.bodies.digests() if digest not in named]
-    return sum(not store.bodies.remove_old(digest, before_ns) for digest in unnamed)
+    return [digest for digest in store.bodies.digests() if digest not in named]
 
 
 def _digests(stored: bytes) -> set[str]:

@@ -11,6 +11,8 @@ from validate_status import find_faults
 
 from ledger.audits import trials
 from ledger.audits.capabilities import CAPABILITIES, Status, UnknownCapability, discover, report_status
+from ledger.cli.doctoring import doctor_document
+from ledger.health import Check
 
 CORE = [name for name, each in CAPABILITIES.items() if each.part == "core"]
 
@@ -87,15 +89,21 @@ def test_a_name_that_nobody_tries_is_refused(tmp_path: Path) -> None:
 
 def test_the_schema_takes_the_status_and_refuses_wrong_ones(core: Status) -> None:
     """Each document is wrong in one way; the one that it was made from is not."""
-    right = msgspec.json.decode(msgspec.json.encode(core))
+    checks = [Check("drift", "warning", "a path", "`ledger record`")]
+    document = {"schema": "ledger.doctor/1", **doctor_document(core, checks)}
+    right = msgspec.json.decode(msgspec.json.encode(document))
     assert find_faults(right) == []
     first, *rest = right["capabilities"]
     claims = {**first, "available": False}
     wrong = [
         {},
         [],
-        {**right, "schema": 2},
+        {**right, "schema": "ledger.doctor/2"},
+        {**right, "schema": 1},
         {**right, "more": 1},
+        {**right, "checks": [{**right["checks"][0], "hint": ""}]},
+        {**right, "checks": [{**right["checks"][0], "state": "error"}]},
+        {**right, "checks": [{**right["checks"][0], "state": "bad"}]},
         {**right, "healthy": False},
         {**right, "capabilities": []},
         {**right, "at_ns": "now"},
