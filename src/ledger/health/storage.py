@@ -46,13 +46,12 @@ def check_chain(store: LocalStore) -> Check:
         reason = f"position {durable.position} is not the frame that was acknowledged"
         return Check("chain", "error", reason, VERIFY)
     if _ends_torn(store):
-        reason = (
-            f"{position} events, and bytes past the last that are no whole event: it is being written, or"
-        )
-        return Check(
-            "chain", "warning", f"{reason} a crash left them", "the next `ledger record` sets them aside"
-        )
-    return Check("chain", "ok", f"{position} events; the last is the one that was acknowledged")
+        reason = f"{position} events, and half a one: it is being written, or a crash left it"
+        help_ = "the next event sets it aside, as by `ledger apply` or `ledger phase`"
+        return Check("chain", "warning", reason, help_)
+    if marked is None and position:
+        return Check("chain", "ok", f"{position} events; no mark says how far they were acknowledged")
+    return Check("chain", "ok", f"{position} events; the one at the mark is the one that was acknowledged")
 
 
 def _ends_torn(store: LocalStore) -> bool:

@@ -302,3 +302,11 @@ def test_a_check_that_cannot_be_done_is_said_and_the_others_go_on(book: Book) ->
     assert found["index"].state == "error"
     assert "could not be looked at" in found["index"].found
     assert found["columns"].state == "ok"
+
+
+def test_a_log_without_its_mark_is_no_ill_and_gets_none(book: Book, root: Path) -> None:
+    """The mark can be lost without harm; only a writer makes it again."""
+    (root / "durable").unlink()
+    found = examine(book)["chain"]
+    assert (found.state, "no mark" in found.found) == ("ok", True)
+    assert not (root / "durable").exists()
