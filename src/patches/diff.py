@@ -119,7 +119,12 @@ def _environment() -> dict[str, str]:
 
 
 def show_difference(
-    repo_path: Path | str, old: Oid, new: Oid, paths: Sequence[bytes] = (), *options: str
+    repo_path: Path | str,
+    old: Oid,
+    new: Oid,
+    paths: Sequence[bytes] = (),
+    *options: str,
+    pager: str | None = None,
 ) -> None:
     """Show on standard output what is between two trees, as the user's ``git diff`` does, colours and all.
 
@@ -129,11 +134,13 @@ def show_difference(
         new: another.
         paths: files, and directories for all below them, from the top; by default everything.
         options: of ``git diff``, as ``--stat``.
+        pager: what shows it on a terminal, "" or ``cat``: nothing; by default what Git's settings name.
 
     Raises:
         DiffFailed: git is not there, or one of the trees is not.
     """
-    environment = git_environment(GIT_LITERAL_PATHSPECS="1")
+    named = {} if pager is None else {"GIT_PAGER": pager}
+    environment = git_environment(GIT_LITERAL_PATHSPECS="1", **named)
     command = [
         "git",
         "--no-replace-objects",

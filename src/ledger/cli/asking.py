@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, show_text, write_rows
+from ledger.cli.paging import paged
 from ledger.cli.session import id_option, open_ledger, open_reader, readable, say
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def error(message: tuple[str, ...], step: str, context: str) -> None:
 @click.option("--all", "all_", is_flag=True, help="Those of every run.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the whole message, below each.")
 @format_options
+@paged
 def questions(*, open_: bool, run: str, all_: bool, verbose: bool, style: str) -> None:
     """List the errors that were met, and what became of each."""
     if all_ and run:

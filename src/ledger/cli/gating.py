@@ -11,6 +11,7 @@ import click
 
 from ledger.cli.failures import DONE, INCONCLUSIVE, REJECTED
 from ledger.cli.output import count_of, format_options, write_record, write_rows
+from ledger.cli.paging import paged
 from ledger.cli.session import id_option, open_ledger, open_reader, preview_option, readable, say
 
 if TYPE_CHECKING:
@@ -315,6 +316,7 @@ def phase(name: str, note: str) -> None:
 @click.command()
 @click.option("--all", "all_", is_flag=True, help="Show the closed ones too.")
 @format_options
+@paged
 def tickets(all_: bool, style: str) -> None:
     """List what soft gates found and nothing has fixed yet, in the current run."""
     ledger = open_reader()

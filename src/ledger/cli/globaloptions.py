@@ -48,6 +48,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         ("-v", "--verbose", "global_verbose"),
         {"is_flag": True, "help": "Say more: every file, the ledger, the time it took."},
     ),
+    (("--no-pager", "global_no_pager"), {"is_flag": True, "help": "Print it, however long it is."}),
     (("--debug", "global_debug"), {"is_flag": True, "help": "Print a traceback with an error."}),
 )
 

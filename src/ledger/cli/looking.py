@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ledger.cli.globaloptions import session_of
 from ledger.cli.output import for_terminal, format_options, show_text, write_rows
+from ledger.cli.paging import paged, pager_asked_for
 from ledger.cli.session import open_reader, repository_path
 from ledger.moments import show_moment
 
@@ -24,6 +26,7 @@ at_option = click.option(
 @click.command()
 @click.argument("path")
 @at_option
+@paged
 def cat(path: str, event: str) -> None:
     """Print a file as the candidate at an event has it, byte for byte as Git stores it.
 
@@ -60,14 +63,18 @@ def diff(old: str, new: str, paths: tuple[str, ...], option: str | None) -> None
     if option is None and not sys.stdout.isatty():
         sys.stdout.buffer.write(ledger.diff(old, new, chosen))
         return
+    pager = pager_asked_for(session_of(click.get_current_context()))
     first, second = (bytes.fromhex(ledger.tree(reference)) for reference in (old, new))
-    show_difference(ledger.repository.git.path, first, second, chosen, *([option] if option else []))
+    show_difference(
+        ledger.repository.git.path, first, second, chosen, *([option] if option else []), pager=pager
+    )
 
 
 @click.command()
 @click.argument("path")
 @at_option
 @format_options
+@paged
 def blame(path: str, event: str, style: str) -> None:
     """Show for each line of a file the event that it comes from.
 

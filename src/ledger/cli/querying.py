@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
+from ledger.cli.paging import paged
 from ledger.cli.session import open_reader, say
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _ask(text: str, parameters: Mapping[str, str], limits: SqlLimits, style: str
 @click.argument("query", default="-")
 @_limited
 @format_options
+@paged
 def sql(query: str, parameters: Mapping[str, str], limits: SqlLimits, style: str) -> None:
     """Ask in SQL. QUERY is the statement itself, a file, or "-" for standard input.
 
@@ -123,6 +125,7 @@ def _names_file(text: str) -> bool:
 @click.option("--show", is_flag=True, help="Print the question's SQL instead, to make your own of it.")
 @_limited
 @format_options
+@paged
 def query(name: str, show: bool, parameters: Mapping[str, str], limits: SqlLimits, style: str) -> None:
     """Ask a question that comes with the ledger, or list them.
 
@@ -152,6 +155,7 @@ def query(name: str, show: bool, parameters: Mapping[str, str], limits: SqlLimit
 @click.command()
 @click.argument("name", default="")
 @format_options
+@paged
 def schema(name: str, style: str) -> None:
     """Describe what SQL sees: every view and macro, or the columns of NAME with types and units."""
     from ledger.query.schema import find_relation, read_schema

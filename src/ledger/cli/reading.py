@@ -9,6 +9,7 @@ import click
 
 from ledger.cli.looking import at_option, path_in
 from ledger.cli.output import count_of, for_terminal, format_options, show_text, write_record, write_rows
+from ledger.cli.paging import paged
 from ledger.cli.session import open_ledger, open_reader, warn_of_network
 from ledger.moments import show_moment
 
@@ -141,6 +142,7 @@ def _echo_standing(found: Status) -> None:
 @click.option("-n", "--max-count", type=click.IntRange(0), help="Show at most this many events.")
 @at_option
 @format_options
+@paged
 def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) -> None:
     """List a run's events, the newest first; with PATH, those that changed it.
 
@@ -195,6 +197,7 @@ def _run_and_path(ledger: LedgerReader, what: Sequence[str]) -> tuple[str, bytes
 @click.command()
 @click.argument("event", default="@")
 @format_options
+@paged
 def show(event: str, style: str) -> None:
     """Show one event: its facts, its files, its note and its patch."""
     import msgspec

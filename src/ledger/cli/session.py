@@ -39,7 +39,9 @@ class Session:
         self.at = ""
         self.style = "table"
         self.color = "auto"
-        self.quiet = self.verbose = self.debug = False
+        self.quiet = self.verbose = self.debug = self.no_pager = False
+        self.held: list[str] | None = None
+        """What is said once the output is shown, where that is kept for a pager."""
         self.appended: list[AnyEvent] = []
         """The events that were appended through this ledger."""
         self._ledger: Ledger | None = None
@@ -180,7 +182,12 @@ def report_done(event: AnyEvent) -> None:
 def say(message: str) -> None:
     """Tell a person something on stderr, where it is in no program's way; with ``-q`` only warnings."""
     context = click.get_current_context(silent=True)
-    if context is None or not session_of(context).quiet or message.startswith(("warning: ", "error: ")):
+    session = None if context is None else session_of(context)
+    if session is not None and session.quiet and not message.startswith(("warning: ", "error: ")):
+        return
+    if session is not None and session.held is not None:
+        session.held.append(colored(message))
+    else:
         click.echo(colored(message), err=True)
 
 
