@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 
@@ -10,13 +11,15 @@ from shell import FIX, LEDGER, Shell
 from terminal import Terminal
 
 TALL = (200, 100)
+AGO = re.compile(r"[0-9]+ (second|minute)s? ago|\bnow\b")
+RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,15}Z")
 OURS = {"LEDGER_PAGER": "PAGER"}
 LONG = {"a.txt": b"one\ntwo\nthree\n", "long.txt": b"".join(b"line %d\n" % n for n in range(60))}
 
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory, sealed_commands: dict[str, str]) -> Shell:
-    """A repository with a long file, and a run of one patch; the tests only read it."""
+    """A repository with a long file, a run of one patch, and a question; the tests only read it."""
     root = tmp_path_factory.mktemp("terminal") / "repo"
     root.mkdir()
     shell = Shell(root)
@@ -29,6 +32,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, sealed_commands: dict[str, s
         ("git", "commit", "-qm", "base"),
         (LEDGER, "run", "start", "work", "--name", "work"),
         (LEDGER, "apply", patch),
+        (LEDGER, "error", "--step", "3:build", "it broke"),
     ):
         subprocess.run(words, cwd=root, check=True, env=sealed_commands)
     return shell
@@ -125,3 +129,16 @@ def test_a_diff_is_paged_by_git_with_the_same_pager(
 
 def test_a_pipe_is_never_paged(shell: Shell) -> None:
     assert shell("schema", "--json", LEDGER_PAGER="false", LINES="3").out.startswith("[")
+
+
+@pytest.mark.parametrize("words", [("log",), ("run", "list"), ("questions",), ("show",)], ids=" ".join)
+def test_a_person_reads_how_long_ago_and_a_program_when(shell: Shell, words: tuple[str, ...]) -> None:
+    """On a terminal "5 seconds ago"; in a pipe, and as JSON even there, RFC 3339 in UTC."""
+    shown, _ = paged(shell, *words, "--no-pager")
+    assert AGO.search(shown), shown
+    piped = shell(*words).out
+    assert RFC_3339.search(piped)
+    assert not AGO.search(piped)
+    as_data, _ = paged(shell, *words, "--json", "--no-pager")
+    assert RFC_3339.search(as_data)
+    assert not AGO.search(as_data)

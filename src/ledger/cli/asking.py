@@ -10,6 +10,7 @@ import click
 from ledger.cli.output import count_of, format_options, show_text, write_rows
 from ledger.cli.paging import paged
 from ledger.cli.session import id_option, open_ledger, open_reader, readable, say
+from ledger.cli.times import show_cell
 
 if TYPE_CHECKING:
     from ledger.reading import LedgerReader
@@ -76,7 +77,10 @@ def questions(*, open_: bool, run: str, all_: bool, verbose: bool, style: str) -
             for line in _read(ledger, message).splitlines():
                 click.echo(f"    {show_text(line)}")
     else:
-        rows = [(*row[:-1], _line(_read(ledger, row[-1]), style)) for row in found]
+        rows = [
+            (*(show_cell(value, style) for value in row[:-1]), _line(_read(ledger, row[-1]), style))
+            for row in found
+        ]
         write_rows(columns, rows, style)
     say(f"{count_of(len(found), 'question')} in {f'run {wanted}' if wanted else 'all runs'}")
 

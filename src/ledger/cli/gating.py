@@ -13,6 +13,7 @@ from ledger.cli.failures import DONE, INCONCLUSIVE, REJECTED
 from ledger.cli.output import count_of, format_options, write_record, write_rows
 from ledger.cli.paging import paged
 from ledger.cli.session import id_option, open_ledger, open_reader, preview_option, readable, say
+from ledger.cli.times import show_cell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -326,6 +327,6 @@ def tickets(all_: bool, style: str) -> None:
         "from tickets where run = $run and (open or $all) order by v",
         {"run": run, "all": all_},
     )
-    rows = result.fetchall()
+    rows = [[show_cell(value, style) for value in row] for row in result.fetchall()]
     write_rows([column[0] for column in result.description or ()], rows, style)
     say(f"{count_of(len(rows), 'ticket')} in run {run}")

@@ -11,6 +11,7 @@ from ledger.cli.looking import at_option, path_in
 from ledger.cli.output import count_of, for_terminal, format_options, show_text, write_record, write_rows
 from ledger.cli.paging import paged
 from ledger.cli.session import open_ledger, open_reader, warn_of_network
+from ledger.cli.times import is_for_people, show_time
 from ledger.moments import show_moment
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     else:
         found = (touched.event for touched in ledger.file_events(path, f"{run}:{until_v}"))
     try:
-        rows = [_log_row(event) for event in islice(found, max_count)]
+        rows = [_log_row(event, style) for event in islice(found, max_count)]
     except NoSuchPath as error:
         if len(what) == 1 and RUN_NAME.fullmatch(what[0]):
             error.add_note(f"nor is there a run {what[0]}: `ledger run list` lists them")
@@ -169,11 +170,12 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
     write_rows(("event", "at", "kind", "actor", "summary"), rows, style)
 
 
-def _log_row(event: AnyEvent) -> tuple[str, str, str, str, str]:
+def _log_row(event: AnyEvent, style: str) -> tuple[str, str, str, str, str]:
     from ledger.reports.summaries import summarise
 
     actor = event.actor.name or event.actor.kind
-    return event.reference, show_moment(event.at_ns), event.kind.partition("/")[0], actor, summarise(event)
+    at = show_time(event.at_ns, style)
+    return event.reference, at, event.kind.partition("/")[0], actor, summarise(event)
 
 
 def _until(ledger: LedgerReader, run: str, event: str) -> tuple[str, int]:
@@ -216,6 +218,8 @@ def show(event: str, style: str) -> None:
         write_record({**record, **shown}, style)
         return
     record.pop("files", None)
+    if is_for_people(style):
+        record["at"] = f"{record['at']} ({show_time(found.at_ns, style)})"
     if isinstance(found, PatchApplied | PatchRefused) and (asked := str(found.options.asked)):
         record["options"] = asked
     write_record(record, style)

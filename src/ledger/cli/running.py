@@ -9,6 +9,7 @@ import click
 
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.session import allow_secrets_option, id_option, open_ledger, open_reader, readable, say
+from ledger.cli.times import show_time
 
 if TYPE_CHECKING:
     from ledger.heads import RunHead
@@ -101,15 +102,13 @@ def _state(head: RunHead) -> str:
 @format_options
 def list_(style: str) -> None:
     """List the runs, the newest first."""
-    from ledger.moments import show_moment
-
     columns = ("run", "state", "events", "started_at", "tree", "title")
     rows = [
         (
             head.run,
             _state(head),
             head.v,
-            show_moment(head.started_at_ns),
+            show_time(head.started_at_ns, style),
             head.tree if style != "table" else head.tree[:12],
             head.title,
         )
