@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from ledger import __version__
-from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of, report_failure
+from ledger.cli.failures import EXIT_CODES, INTERNAL, INTERRUPTED, exit_code_of, report_failure
 from ledger.cli.globaloptions import asks_for_json, color_of, session_of, with_globals
 from ledger.cli.session import Session
 from ledger.cli.shorthelp import first_sentence
@@ -172,6 +172,10 @@ def _run() -> None:
     except SystemExit:
         raise
     except BaseException as error:
+        if exit_code_of(error) is INTERRUPTED:
+            from ledger.cli.interruptions import state_left
+
+            error.args = (state_left(session),)
         code = report_failure(
             error,
             debug="--debug" in sys.argv[1:],

@@ -333,7 +333,7 @@ def _hint(error: BaseException, code: ExitCode) -> str:
 
 def _message(error: BaseException, code: ExitCode) -> str:
     if code is INTERRUPTED:
-        return "interrupted; nothing is half done: the next writing command finishes what was recorded"
+        return str(error) or "interrupted"
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, OSError) and error.strerror:

@@ -48,6 +48,12 @@ class Session:
         self._reader: LedgerReader | None = None
         self._was_there = True
         self._began_s = time.monotonic()
+        self.began_ns = time.time_ns()
+
+    @property
+    def writes(self) -> bool:
+        """Whether the ledger was opened to be written to."""
+        return self._ledger is not None
 
     @property
     def ledger(self) -> Ledger:
