@@ -8,6 +8,7 @@ import time
 import click
 
 from ledger.cli.output import count_of
+from ledger.cli.progress import time_left
 from ledger.cli.session import allow_secrets_option, id_option, open_ledger, say
 
 _REFRESH_S = 0.2
@@ -22,6 +23,7 @@ class _CommitCount:
         self._live = sys.stderr.isatty()
         self._next_s = time.monotonic() + (_REFRESH_S if self._live else _REMIND_S)
         self._shown = False
+        self._began_s = time.monotonic()
 
     def __call__(self, done: int, total: int) -> None:
         """Say it, if it was not said a moment ago."""
@@ -31,7 +33,8 @@ class _CommitCount:
         self._next_s = now + (_REFRESH_S if self._live else _REMIND_S)
         self._shown = True
         if self._live:
-            click.echo(f"\r\x1b[2K{done} of {total} commits", err=True, nl=False)
+            left = time_left(done, total, now - self._began_s)
+            click.echo(f"\r\x1b[2K{done} of {total} commits{left}", err=True, nl=False)
         else:
             say(f"{done} of {total} commits")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from ledger.cli.gating import LiveProgress
 from ledger.cli.looking import at_option
 from ledger.cli.output import count_of, format_options, write_rows
+from ledger.cli.progress import time_left
 from ledger.cli.session import open_reader, say
 
 if TYPE_CHECKING:
@@ -144,10 +146,13 @@ def _steps(ledger: LedgerReader, event: str, start: str, into: Path | None) -> l
     run, until_v = ledger.resolve(event)
     progress = LiveProgress()
     steps: list[Step] = []
+    began_s = time.monotonic()
     try:
         for step in ledger.replay(f"{run}:{until_v}", start=start, into=into):
             steps.append(step)
-            progress("replay", f"{step.event} of {until_v}")
+            v = int(step.event.rpartition(":")[2])
+            left = time_left(v, until_v, time.monotonic() - began_s) if not start else ""
+            progress("replay", f"{step.event} of {until_v}{left}")
     finally:
         progress.clear()
     return steps
