@@ -305,7 +305,9 @@ class Page {
     byId("when").textContent = event.at.replace("T", " ").replace("Z", " UTC");
     byId("who").textContent = visible(event.who);
     byId("says").textContent = visible(event.says);
-    if (location.hash !== `#at=${event.v}`) history.replaceState(null, "", `#at=${event.v}`);
+    // A file's address can change behind its # alone.
+    const shown = location.protocol === "file:" ? `#at=${event.v}` : `?at=${event.v}`;
+    if (location.search + location.hash !== shown) history.replaceState(null, "", shown);
     this.standing(facts);
     this.cursors(event.v);
     this.tree();

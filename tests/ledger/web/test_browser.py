@@ -197,7 +197,7 @@ def open_view(watch: Watch, address: str, path: str = "/", **options: int) -> An
 
 VIEWS = {
     "runs": "/",
-    "run": "/runs/port-2kf9#at=26",
+    "run": "/runs/port-2kf9?at=26",
     "gates": "/gates",
     "ask": "/ask?query=churn",
 }
@@ -243,7 +243,10 @@ def test_runs_are_found_by_words_and_state(served: Any, watch: Watch) -> None:
     page.locator("#page").wait_for()
     page.keyboard.press("ArrowLeft")
     assert page.locator("#reference").inner_text() == "port-2kf9:57"
-    assert page.url.endswith("/runs/port-2kf9#at=57")
+    assert page.url.endswith("/runs/port-2kf9?at=57")
+    page.reload()
+    page.locator("#page").wait_for()
+    assert page.locator("#reference").inner_text() == "port-2kf9:57"
 
 
 def test_a_new_event_shows_by_itself(served: Any, sample: Any, watch: Watch) -> None:
