@@ -23,7 +23,11 @@ def archive(dry_run: bool, style: str) -> None:
     Each closed segment, and the open one, becomes sealed/<first>.parquet, a third of the size or less, which
     any DuckDB reads. The JSON lines go once the copy was read back from the disk. Everything else works as
     before.
-    """
+
+    \b
+    ledger archive --dry-run
+    ledger archive
+    """  # noqa: D301 - click reads the backspace
     ledger = open_ledger()
     columns = ("first", "events", "log_bytes", "sealed_bytes")
     if dry_run:
@@ -54,7 +58,11 @@ def gc(keep: str, apply: bool, style: str) -> None:
 
     Their events, the bodies that only they name, and their refs go; an event says which runs went. Open runs
     stay. The chain of hashes stays whole, so everything else can still be proved.
-    """
+
+    \b
+    ledger gc --keep 90d
+    ledger gc --keep 90d --apply
+    """  # noqa: D301 - click reads the backspace
     ledger = open_ledger()
     found = ledger.collect(parse_age_ns(keep), apply=apply)
     rows = [(run.run, run.last_v, show_moment(run.finished_at_ns)) for run in found.runs]

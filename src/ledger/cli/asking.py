@@ -58,7 +58,12 @@ def error(message: tuple[str, ...], step: str, context: str) -> None:
 @format_options
 @paged
 def questions(*, open_: bool, run: str, all_: bool, verbose: bool, style: str) -> None:
-    """List the errors that were met, and what became of each."""
+    """List the errors that were met, and what became of each.
+
+    \b
+    ledger questions --open -v
+    ledger questions --all --json
+    """  # noqa: D301 - click reads the backspace
     if all_ and run:
         raise click.UsageError("--all and --run exclude each other")
     ledger = open_reader()
@@ -106,7 +111,12 @@ def _line(text: str, style: str) -> str:
 @click.argument("text", nargs=-1)
 @id_option
 def answer(event: str, text: tuple[str, ...]) -> None:
-    """Answer an open question of the open run. TEXT is the answer, or "-" for standard input."""
+    """Answer an open question of the open run. TEXT is the answer, or "-" for standard input.
+
+    \b
+    ledger answer 6 "the header was renamed in 3.13"
+    ledger answer fix-q4k4:6 - < answer.txt
+    """  # noqa: D301 - click reads the backspace
     click.echo(open_ledger().answer(event, _text(text, "TEXT")).reference)
 
 
@@ -115,6 +125,10 @@ def answer(event: str, text: tuple[str, ...]) -> None:
 @click.option("-m", "--message", default="", help="Why they need none: kept with the events.")
 @id_option
 def retire(events: tuple[str, ...], message: str) -> None:
-    """Close open questions of the open run that need no answer any more, all of them or none."""
+    """Close open questions of the open run that need no answer any more, all of them or none.
+
+    \b
+    ledger retire 6 -m "the server was down"
+    """  # noqa: D301 - click reads the backspace
     for retired in open_ledger().retire(*events, reason=readable(message)):
         click.echo(retired.reference)

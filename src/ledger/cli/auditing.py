@@ -89,7 +89,10 @@ def secrets(directory: str, baseline: str, update_baseline: bool, style: str) ->
 
     The baseline is detect-secrets' own: `detect-secrets audit` labels its entries, and one that is labelled
     a real secret is a finding again.
-    """
+
+    \b
+    ledger audit secrets
+    """  # noqa: D301 - click reads the backspace
     from ledger.audits import secrets as audit
     from ledger.audits.baseline import NAME
     from ledger.audits.tracked import TrackedFiles
@@ -115,7 +118,10 @@ def licenses(directory: str, python: str, list_: bool, style: str) -> None:
 
     The environment is .venv at the top of the repository that DIR is in, else the active one, else the
     ledger's own. Needs `patch-ledger[audit]`.
-    """
+
+    \b
+    ledger audit licenses
+    """  # noqa: D301 - click reads the backspace
     from ledger.audits import installed
     from ledger.audits import licenses as audit
     from ledger.configurations import configuration_of
@@ -144,7 +150,10 @@ def manifest(directory: str, file: str, write: bool, style: str) -> None:
 
     Its lines are those of `sha256sum`, with paths from the repository's top: `sha256sum -c` checks it there.
     Symlinks and submodules stand in comments.
-    """
+
+    \b
+    ledger audit manifest
+    """  # noqa: D301 - click reads the backspace
     from ledger.audits import manifest as audit
     from ledger.audits.tracked import TrackedFiles
 
@@ -169,7 +178,10 @@ def questions(directory: str, fail_on_open: bool, style: str) -> None:
     """List open questions: of the log, and of the tracked Markdown of the repository that DIR is in.
 
     In Markdown those count that stand under a heading "Open questions", or after "Question:" or "TODO?".
-    """
+
+    \b
+    ledger audit questions
+    """  # noqa: D301 - click reads the backspace
     from ledger.audits.questions import harvest
     from ledger.audits.tracked import TrackedFiles
 
@@ -196,7 +208,11 @@ def _logged(ledger: Ledger) -> list[Logged] | None:
 @click.option("--only", multiple=True, metavar="NAME", help="Try only this; may be given several times.")
 @format_options
 def capabilities(directory: str, only: tuple[str, ...], style: str) -> None:
-    """Try what this installation can do, as `doctor` does, and report what the core lacks."""
+    """Try what this installation can do, as `doctor` does, and report what the core lacks.
+
+    \b
+    ledger audit capabilities
+    """  # noqa: D301 - click reads the backspace
     from ledger.audits.capabilities import discover, report_status
 
     report_audit("capabilities", report_status(discover(ledger_place(directory), only)), style)

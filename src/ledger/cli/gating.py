@@ -234,7 +234,11 @@ def show_policy(style: str) -> None:
     """Show what the gates are and what each asks for: of the open run, else of the configuration.
 
     As a table it is the text of a ledger.toml that says the same.
-    """
+
+    \b
+    ledger policy show
+    ledger policy show --json
+    """  # noqa: D301 - click reads the backspace
     ledger = open_reader()
     configuration = ledger.policy()
     if style == "table":
@@ -264,7 +268,11 @@ def show_policy(style: str) -> None:
 @policy.command("diff")
 @format_options
 def diff_policy(style: str) -> None:
-    """Show where the configuration is not the policy in force, and where it asks for less."""
+    """Show where the configuration is not the policy in force, and where it asks for less.
+
+    \b
+    ledger policy diff
+    """  # noqa: D301 - click reads the backspace
     from ledger.operations.notes import one_line
 
     changes, weakened = open_reader().policy_changes()
@@ -279,7 +287,12 @@ def diff_policy(style: str) -> None:
 @click.option("-m", "--message", default="", help="Why: kept with the event.")
 @id_option
 def accept_policy(profile: str, message: str) -> None:
-    """Let the configuration as it is now be the policy in force."""
+    """Let the configuration as it is now be the policy in force.
+
+    \b
+    ledger policy accept -m "coverage from 80 on"
+    ledger policy accept --profile release
+    """  # noqa: D301 - click reads the backspace
     from ledger.operations.notes import one_line
 
     event = open_ledger().accept_policy(profile=profile, reason=readable(message))
@@ -301,7 +314,12 @@ def phase(name: str, note: str) -> None:
 
     PHASE is P1 (prep), P2 (search), P3 (build), P4 (prune), P5 (error-log), P6 (final), or `next`. Any
     order is allowed and recorded, unless the policy says otherwise.
-    """
+
+    \b
+    ledger phase
+    ledger phase P3
+    ledger phase next -m "found where it is"
+    """  # noqa: D301 - click reads the backspace
     from ledger.policies import PHASE_NAMES
 
     if not name:
@@ -319,7 +337,12 @@ def phase(name: str, note: str) -> None:
 @format_options
 @paged
 def tickets(all_: bool, style: str) -> None:
-    """List what soft gates found and nothing has fixed yet, in the current run."""
+    """List what soft gates found and nothing has fixed yet, in the current run.
+
+    \b
+    ledger tickets
+    ledger tickets --all --json
+    """  # noqa: D301 - click reads the backspace
     ledger = open_reader()
     run, _ = ledger.resolve("@")
     result = ledger.sql(

@@ -79,7 +79,11 @@ def blame(path: str, event: str, style: str) -> None:
     """Show for each line of a file the event that it comes from.
 
     A line of the base is of the event that began the run. What was taken back counts for nothing.
-    """
+
+    \b
+    ledger blame src/app.py
+    ledger blame src/app.py --at green
+    """  # noqa: D301 - click reads the backspace
     ledger = open_reader()
     lines = ledger.blame(path_in(ledger, path), event)
     if style == "table":

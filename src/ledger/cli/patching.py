@@ -202,6 +202,10 @@ def record(message: str, allow_secrets: bool) -> None:
 
     Takes every difference between the run's state and the work tree: untracked files included,
     ignored files not. The work tree stays as it is; the index follows.
-    """
+
+    \b
+    ledger record
+    ledger record -m "by hand: the import was missing"
+    """  # noqa: D301 - click reads the backspace
     applied = open_ledger().record(note=readable(message), allow_secrets=allow_secrets)
     report_applied(applied, "the work tree")

@@ -84,7 +84,10 @@ def questions_(output: str, *, open_: bool, force: bool) -> None:
 
     That happens by itself after every question, except where the file is part of the candidate: then it is
     written by this command alone, and recorded with `ledger record`. Its place is `[tool.ledger.questions]`.
-    """
+
+    \b
+    ledger project questions
+    """  # noqa: D301 - click reads the backspace
     if open_ and not output:
         raise click.UsageError("--open needs --output: the questions file has all of them")
     ledger = open_ledger()

@@ -40,7 +40,11 @@ def verify(checkpoints: tuple[str, ...], public_keys: tuple[str, ...], style: st
     checkpoints in this repository's own notes and tags are looked at too. Exits with 5 where
     something is damaged or the log does not extend a checkpoint, with 1 where a checkpoint is
     another ledger's or not signed by a given key.
-    """
+
+    \b
+    ledger verify
+    ledger verify --checkpoint head.note --public-key ledger.pub
+    """  # noqa: D301 - click reads the backspace
     findings = list(open_ledger().verify(checkpoints, public_keys))
     write_rows(("outcome", "subject", "found"), [(f.outcome, f.subject, f.message) for f in findings], style)
     outcomes = {finding.outcome for finding in findings}

@@ -157,7 +157,12 @@ def query(name: str, show: bool, parameters: Mapping[str, str], limits: SqlLimit
 @format_options
 @paged
 def schema(name: str, style: str) -> None:
-    """Describe what SQL sees: every view and macro, or the columns of NAME with types and units."""
+    """Describe what SQL sees: every view and macro, or the columns of NAME with types and units.
+
+    \b
+    ledger schema
+    ledger schema patch_files
+    """  # noqa: D301 - click reads the backspace
     from ledger.query.schema import find_relation, read_schema
 
     relations = read_schema()

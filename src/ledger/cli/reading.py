@@ -40,7 +40,12 @@ def id_() -> None:
 @click.command()
 @format_options
 def status(style: str) -> None:
-    """Show the open run, and edits that the ledger does not know."""
+    """Show the open run, and edits that the ledger does not know.
+
+    \b
+    ledger status
+    ledger status --json
+    """  # noqa: D301 - click reads the backspace
     from patches.errors import show_path
 
     found = open_reader().status()
@@ -149,7 +154,12 @@ def log(what: tuple[str, ...], max_count: int | None, event: str, style: str) ->
 
     RUN is the current run by default: the open one, or else the last one. A file is followed under the
     names that it had before; a directory stands for all below it.
-    """
+
+    \b
+    ledger log -n 5
+    ledger log src/app.py
+    ledger log fix-q4k4 --json
+    """  # noqa: D301 - click reads the backspace
     from ledger.events import RUN_NAME
     from ledger.reference_errors import NoSuchPath
 
@@ -201,7 +211,13 @@ def _run_and_path(ledger: LedgerReader, what: Sequence[str]) -> tuple[str, bytes
 @format_options
 @paged
 def show(event: str, style: str) -> None:
-    """Show one event: its facts, its files, its note and its patch."""
+    """Show one event: its facts, its files, its note and its patch.
+
+    \b
+    ledger show
+    ledger show 4
+    ledger show fix-q4k4:4 --json
+    """  # noqa: D301 - click reads the backspace
     import msgspec
 
     from ledger.events import PatchApplied, PatchRefused, RunStarted, TreeEvent
@@ -265,7 +281,11 @@ def path(style: str) -> None:
     """Print the ledger's directory.
 
     It is printed whether or not there is a ledger yet.
-    """
+
+    \b
+    ledger path
+    du -sh "$(ledger path)"
+    """  # noqa: D301 - click reads the backspace
     found = open_ledger().path
     if style == "table":
         click.echo(found)

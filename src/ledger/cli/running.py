@@ -26,7 +26,12 @@ def run() -> None:
 @click.option("--profile", default="", help="The policy's profile; by default what the configuration says.")
 @id_option
 def start(title: str, name: str, profile: str) -> None:
-    """Start a run on HEAD's tree."""
+    """Start a run on HEAD's tree.
+
+    \b
+    ledger run start "port to 3.13"
+    ledger run start "port to 3.13" --profile release
+    """  # noqa: D301 - click reads the backspace
     started = open_ledger().run(readable(title), name=name, profile=profile).head
     say(f"started run {started.run} on tree {started.base_tree[:12]}, profile {started.profile}")
     click.echo(f"{started.run}:1")
@@ -42,7 +47,11 @@ def finish(waive: str, abandon: bool) -> None:
     A final run's candidate is accepted, every strict gate passes on this very tree, every
     must-exist and must-not-exist holds, and no ticket is open. What is missing is listed, with the
     command for it.
-    """
+
+    \b
+    ledger run finish
+    ledger run finish --waive "the lint ticket is for the next run"
+    """  # noqa: D301 - click reads the backspace
     finished = open_ledger().finish(waive=readable(waive), abandon=abandon)
     say(f"finished with tree {finished.tree[:12]}")
     click.echo(finished.event)
@@ -63,7 +72,13 @@ def rebase(
     For when HEAD has moved past the run: a pull, a rebase, a checkout. Patches that the new base has
     already are left out. Where one does not apply, it stops, and nothing has changed: go on with
     --continue, and leave that patch out (--skip) or give its replacement (--with), or give up with --abort.
-    """
+
+    \b
+    ledger run rebase
+    ledger run rebase --continue --skip 7
+    ledger run rebase --continue --with 7=again.diff
+    ledger run rebase --abort
+    """  # noqa: D301 - click reads the backspace
     if abort:
         if skip or replaced or go_on:
             raise click.UsageError("--abort goes with no other option")
@@ -101,7 +116,12 @@ def _state(head: RunHead) -> str:
 @run.command("list")
 @format_options
 def list_(style: str) -> None:
-    """List the runs, the newest first."""
+    """List the runs, the newest first.
+
+    \b
+    ledger run list
+    ledger run list --json
+    """  # noqa: D301 - click reads the backspace
     columns = ("run", "state", "events", "started_at", "tree", "title")
     rows = [
         (

@@ -25,7 +25,11 @@ def export(runs: tuple[str, ...], output: str, every: bool, force: bool) -> None
 
     The file has their events as they are stored, every body that they name, and the names of the
     Git objects that they begin from, which it does not have. RUN is the current run by default.
-    """
+
+    \b
+    ledger export -o run.zip
+    ledger export --all -o runs.zip
+    """  # noqa: D301 - click reads the backspace
     ledger = open_ledger()
     if every and runs:
         raise click.UsageError("--all is every run: name none")
@@ -89,7 +93,10 @@ def import_runs(file: Path, limit: int) -> None:
     against this repository's objects. The events are then the same, byte for byte. Twice is once; a
     later export of the same run brings what is new. Nobody goes on with an imported run here: its
     home is where it was started.
-    """
+
+    \b
+    ledger import runs run.zip
+    """  # noqa: D301 - click reads the backspace
     for run in open_ledger().import_runs(file, limit_bytes=limit << 20):
         if not run.appended:
             say(f"nothing to do: {run.run} is here up to {run.run}:{run.last_v}")

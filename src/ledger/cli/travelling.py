@@ -47,7 +47,11 @@ def redo(count: int, with_drift: bool) -> None:
     """Take again what was undone last, or the last N. Work tree and index follow.
 
     Only what was undone since anything else changed the run: a patch, a gate's rollback, recorded edits.
-    """
+
+    \b
+    ledger redo
+    ledger redo 2
+    """  # noqa: D301 - click reads the backspace
     _report(open_ledger().redo(count, with_drift=with_drift), "redo")
 
 

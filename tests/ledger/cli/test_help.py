@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from check_docs import ledger_arguments, parse_error, split_words
 from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES
 from ledger.cli.scripting import AGENT_HELP_SIZE_BYTES
@@ -33,6 +34,25 @@ def walk(command: click.Command, context: click.Context, *words: str) -> Iterato
 COMMANDS = list(walk(cli, click.Context(cli, info_name="ledger")))
 
 
+def find(words: tuple[str, ...]) -> click.Command:
+    command: click.Command = cli
+    for word in words:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), word)
+        assert found is not None
+        command = found
+    return command
+
+
+LEAVES = {words: found for words in COMMANDS if not isinstance(found := find(words), click.Group)}
+
+
+def examples(command: click.Command) -> list[str]:
+    """Return the lines of a command's help that show it, without what is said beside them."""
+    _, _, shown = (command.help or "").rpartition("\b\n")
+    return [line.strip().split("  ")[0] for line in shown.splitlines() if "ledger " in line]
+
+
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_short_help_is_one_screen_and_long_help_is_all(words: tuple[str, ...]) -> None:
     short, long = (CliRunner().invoke(cli, [*words, flag], prog_name="ledger") for flag in ("-h", "--help"))
@@ -42,6 +62,16 @@ def test_short_help_is_one_screen_and_long_help_is_all(words: tuple[str, ...]) -
     assert max(map(len, lines)) < 80 or len(words) > 1
     assert lines[-1] == f"More: `{' '.join(['ledger', *words])} --help`"
     assert "--help" in long.output
+
+
+@pytest.mark.parametrize("words", LEAVES, ids=" ".join)
+def test_every_command_has_examples_that_parse(words: tuple[str, ...]) -> None:
+    """At least one is of the command itself; each is read by the real command line."""
+    shown = examples(LEAVES[words])
+    assert any(f"ledger {' '.join(words)}" in line for line in shown)
+    for line in shown:
+        for arguments in ledger_arguments(split_words(line)):
+            assert parse_error(arguments) is None, line
 
 
 def test_the_help_is_sorted_by_topic_and_has_every_command_once() -> None:
