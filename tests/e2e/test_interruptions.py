@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ import pytest
 from gate_bench import strict_policy
 from shell import BASE, NEW, Shell
 from terminal import Terminal
+
+from ledger.cli.interruptions import hear_interrupts
 
 MANY = 600
 
@@ -62,6 +66,26 @@ def test_a_long_series(shell: Shell) -> None:
     assert shell("record").code == 0
     applied = {path.name for path in shell.root.glob("new*")}
     assert len(applied) == len(new)
+
+
+def test_one_in_a_finalizer_is_not_lost() -> None:
+    """Python drops what is raised there; it is raised as soon as that is over."""
+
+    class Closing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def close_and_wait() -> None:
+        Closing()
+        time.sleep(30)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        hear_interrupts()
+        with pytest.raises(KeyboardInterrupt):
+            close_and_wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_gate(make_repo: Callable[..., Path]) -> None:

@@ -219,6 +219,7 @@ def test_the_command_prints_rows_and_says_what_they_come_to(book: Book, ledger: 
     done = run(book, "tokens", "--json")
     assert json.loads(done.stdout) == [
         {
+            "schema": "ledger.tokens/1",
             "event": event,
             "live": True,
             "files": 1,

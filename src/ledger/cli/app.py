@@ -13,6 +13,7 @@ import click
 from ledger import __version__
 from ledger.cli.failures import EXIT_CODES, INTERNAL, INTERRUPTED, exit_code_of, report_failure
 from ledger.cli.globaloptions import asks_for_json, color_of, session_of, with_globals
+from ledger.cli.interruptions import hear_interrupts
 from ledger.cli.session import Session
 from ledger.cli.shorthelp import first_sentence
 
@@ -150,6 +151,7 @@ def main() -> NoReturn:
     # Start-up makes tens of thousands of objects that live to the end: looking for garbage among
     # them again and again takes longer than a small command.
     gc.set_threshold(_COLLECT_AFTER)
+    hear_interrupts()
     try:
         _run()
     except SystemExit as stop:

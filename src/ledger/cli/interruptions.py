@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from itertools import takewhile
+from threading import Timer
 from typing import TYPE_CHECKING
 
 from ledger.cli.output import count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import FrameType
 
     from ledger.cli.session import Session
     from ledger.events import AnyEvent
     from ledger.reading import LedgerReader
 
 _SHOWN = 3
+_AGAIN_S = 0.01
+
+
+def hear_interrupts() -> None:
+    """Let Ctrl-C raise `KeyboardInterrupt` where it can be caught, unless it is to be ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _raise)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    """Raise `KeyboardInterrupt`, or a moment later: Python drops what is raised inside a finalizer."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            Timer(_AGAIN_S, os.kill, [os.getpid(), number]).start()
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def state_left(session: Session) -> str:
