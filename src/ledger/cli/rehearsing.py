@@ -44,6 +44,10 @@ def rehearse(
             later = also(command())
         except click.exceptions.Exit as stop:
             captured.exit_code = stop.exit_code
+        except Exception as error:
+            # What it says of events that were recorded is true of the copy alone.
+            error.add_note("a dry run, on a copy: nothing was written, nothing of this is recorded")
+            raise
         events = [foretold(event) for event in session.appended] + later
     session.appended.clear()
     if session.style in OF_PROGRAMS:

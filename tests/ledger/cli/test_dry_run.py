@@ -117,11 +117,13 @@ def test_it_tells_the_fields(shell: Shell) -> None:
 
 
 def test_an_error_is_the_same_error(shell: Shell) -> None:
-    """A patch that does not apply is refused with the same words; the refusal is not recorded."""
+    """A patch that does not apply is refused with the same words, and it is said that nothing was recorded."""
     prepared(shell)
     before = kinds_of(shell)
     dry, real = (shell("apply", *flag, "../fix.diff", "-R", "-p", "3") for flag in (("--dry-run",), ()))
-    assert (dry.code, dry.err.replace("dry run", "")) == (real.code, real.err)
+    note = "note: a dry run, on a copy: nothing was written, nothing of this is recorded\n"
+    assert note in dry.err
+    assert (dry.code, dry.err.replace(note, "")) == (real.code, real.err)
     assert before == kinds_of(shell)[: len(before)]
 
 
