@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -332,6 +333,15 @@ def is_met(part: str) -> bool:
         KeyError: a test needs a part that has no probe.
     """
     return bool(PROBES[part]())
+
+
+def pytest_sessionstart() -> None:
+    """Hears Ctrl-C where the suite was started so that it should not, as a shell does with what it starts with ``&``.
+
+    What a test starts, and then interrupts, would not hear it either.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -77,10 +77,13 @@ def limited(connection: DuckDBPyConnection, timeout_s: float | None) -> Generato
             yield
         except duckdb.OutOfMemoryException as error:
             raise QueryTooLarge(_current(connection)) from error
-        except (duckdb.InterruptException, RuntimeError) as error:
+        except (duckdb.InterruptException, RuntimeError, KeyboardInterrupt) as error:
+            # Where DuckDB heard Ctrl-C by itself it leaves the statement as it is: what comes next, if only
+            # that the connection closes, would work off the rest.
+            connection.interrupt()
             if late.is_set() and timeout_s is not None:
                 raise QueryTooLong(timeout_s) from error
-            if isinstance(error, duckdb.InterruptException) or "interrupted" in str(error).lower():
+            if not isinstance(error, RuntimeError) or "interrupted" in str(error).lower():
                 raise KeyboardInterrupt from error
             raise
         finally:
