@@ -77,19 +77,29 @@ def limited(connection: DuckDBPyConnection, timeout_s: float | None) -> Generato
             yield
         except duckdb.OutOfMemoryException as error:
             raise QueryTooLarge(_current(connection)) from error
-        except (duckdb.InterruptException, RuntimeError, KeyboardInterrupt) as error:
+        except (duckdb.Error, RuntimeError, KeyboardInterrupt) as error:
+            if not _tells_of_interrupt(error):
+                raise
             # Where DuckDB heard Ctrl-C by itself it leaves the statement as it is: what comes next, if only
             # that the connection closes, would work off the rest.
             connection.interrupt()
             if late.is_set() and timeout_s is not None:
                 raise QueryTooLong(timeout_s) from error
-            if not isinstance(error, RuntimeError) or "interrupted" in str(error).lower():
-                raise KeyboardInterrupt from error
-            raise
+            raise KeyboardInterrupt from error
         finally:
             done.set()
             tell.send(_DONE)
             watcher.join()
+
+
+def _tells_of_interrupt(error: BaseException) -> bool:
+    """Return whether an error says that the statement was interrupted; DuckDB has four ways to say it."""
+    import duckdb
+
+    if isinstance(error, RuntimeError):
+        return "interrupted" in str(error).lower()
+    named = isinstance(error, (KeyboardInterrupt, duckdb.InterruptException))
+    return named or "INTERRUPT Error" in str(error)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def test_a_statement_that_needs_too_much_memory_is_stopped(store: LocalStore) ->
 def test_less_than_a_session_takes_is_said(store: LocalStore) -> None:
     """When it opens, or where DuckDB has not yet needed more by then, when it is first asked."""
     with pytest.raises(QueryTooLarge, match=r"1024 bytes|1\.0 KiB"):
-        read_answer(open_session(store, 1024), "select count(*) from events", {})
+        read_answer(open_session(store, 1024), LARGE, {})
 
 
 def test_the_default_is_no_more_than_duckdb_itself_would_use(store: LocalStore) -> None:
