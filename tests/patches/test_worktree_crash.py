@@ -128,7 +128,7 @@ def test_killed_at_every_step(tmp_path: Path, edit: Edit, rounds: Callable[[int,
     total = run_until(0, scene.apply(lab))
     assert total is not None
     scene.assert_after(lab)
-    stride = 1 if edit is EDIT else rounds(3, 1)  # each of the others starts four processes of Git
+    stride = rounds(2 if edit is EDIT else 5, 1)  # each of the others starts four processes of Git
     for step in range(1, total + 1, stride):
         lab = scene.again()
         assert run_until(step, scene.apply(lab)) is None
@@ -145,8 +145,8 @@ def test_killed_while_converging(tmp_path: Path, rounds: Callable[[int, int], in
     scene = Scene(tmp_path, EDIT)
     total = run_until(0, scene.apply(scene.again()))
     assert total is not None
-    for first in range(1, total + 1, rounds(23, 1)):
-        for second in range(1, total + 1, rounds(7, 1)):
+    for first in range(1, total + 1, rounds(37, 1)):
+        for second in range(1, total + 1, rounds(11, 1)):
             lab = scene.again()
             assert run_until(first, scene.apply(lab)) is None
             if run_until(second, scene.converge(lab)) is not None:
@@ -158,7 +158,7 @@ def test_killed_from_outside_at_any_moment(tmp_path: Path, rounds: Callable[[int
     """SIGKILL, also in the middle of libgit2's own write of the new index."""
     scene = Scene(tmp_path, EDIT)
     rng = random.Random(7)
-    for _ in range(rounds(40, 1000)):
+    for _ in range(rounds(25, 1000)):
         lab = scene.again()
         pid = os.fork()
         if pid == 0:
@@ -170,7 +170,7 @@ def test_killed_from_outside_at_any_moment(tmp_path: Path, rounds: Callable[[int
         scene.finish(lab)
 
 
-def test_after_a_kill_on_another_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_kill_on_another_file_system(tmp_path: Path, rounds: Callable[[int, int], int]) -> None:
     """A copy beside its target is ours to remove."""
     import errno
 
@@ -192,7 +192,7 @@ def test_after_a_kill_on_another_file_system(tmp_path: Path, monkeypatch: pytest
 
     total = run_until(0, work)
     assert total is not None
-    for step in range(1, total + 1, 3):
+    for step in range(1, total + 1, rounds(7, 1)):
         lab = scene.again()
         inode = lab.staging.stat().st_ino
         assert run_until(step, work) is None
