@@ -148,7 +148,7 @@ with candidate as (
     select arg_max(tree, v) as tree from columns.state where run = run_name and v <= version
 ), wanted as (
     select * from columns.regime
-    where run = run_name and regime = '' and from_v <= version and version < until_v
+    where run = run_name and regime = '' and from_v <= version and least(version, 2147483646) < until_v
 ), verdicts as (
     -- Of the candidate's tree, by the facts: outcomes are compared within one environment, and the newest counts.
     select j.gate, j.verdict

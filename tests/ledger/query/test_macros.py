@@ -124,6 +124,8 @@ def test_gates_stand_as_the_fold_says(chronicle: Chronicle) -> None:
         for v in range(1, chronicle.v + 1):
             rows = session.execute("from gate_status_at('port', ?)", [v]).fetchall()
             assert rows == by_fold(chronicle, v)
+        at_last = session.execute("from gate_status_at('port', 2147483647)").fetchall()
+        assert at_last == by_fold(chronicle, chronicle.v)
 
 
 def test_how_a_gate_stands(stamp: Stamp) -> None:
