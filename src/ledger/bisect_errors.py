@@ -18,8 +18,8 @@ class WrongEnd(LedgerError):
         what, does = ("good", "fails") if good else ("bad", "passes")
         where = f" ({measured})" if measured else ""
         super().__init__(f"{state}: gate {gate} {does} on it{where}, so it is not the {what} end")
-        option = f"--{what} EVENT"
-        self.hint = f"name a state on which it {'passes' if good else 'fails'}: `ledger bisect {option}`"
+        wanted, command = "passes" if good else "fails", f"ledger bisect --gate {gate} --{what} EVENT"
+        self.hint = f"name a state on which it {wanted}: `{command}`"
 
 
 class UnmeasurableEnd(LedgerError):
@@ -28,9 +28,8 @@ class UnmeasurableEnd(LedgerError):
     What was measured is recorded, nothing else was done.
     """
 
-    hint = "name another end: `ledger bisect --good EVENT --bad EVENT`"
-
     def __init__(self, gate: str, state: str, outcome: str, reasons: Sequence[str]) -> None:
         self.gate, self.state, self.outcome, self.reasons = gate, state, outcome, tuple(reasons)
+        self.hint = f"name another end: `ledger bisect --gate {gate} --good EVENT --bad EVENT`"
         why = f": {'; '.join(reasons)}" if reasons else ""
         super().__init__(f"{state}: gate {gate} is {outcome} on it{why}")

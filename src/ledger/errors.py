@@ -19,7 +19,7 @@ class LedgerError(Exception):
 class NotARepository(LedgerError):
     """No Git repository at or above a directory. Nothing was written."""
 
-    hint = "run `git init`, or name the repository: `ledger -C DIR …`"
+    hint = "run `git init`, or name the repository: `ledger -C DIR status`"
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -59,7 +59,7 @@ class NoWorkTree(LedgerError):
 class NoLedger(LedgerError):
     """The repository has no ledger yet. Nothing was written."""
 
-    hint = "the first `ledger apply` or `ledger run start` makes one"
+    hint = "the first `ledger apply FILE` or `ledger run start TITLE` makes one"
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -32,7 +32,7 @@ class BundleTooLarge(InvalidBundle):
 
     def __init__(self, path: Path, size_bytes: int, limit_bytes: int) -> None:
         self.size_bytes, self.limit_bytes = size_bytes, limit_bytes
-        self.hint = f"if you trust it: `ledger import --limit {-(-size_bytes >> 20)} FILE`"
+        self.hint = f"if you trust it: `ledger import runs --limit {-(-size_bytes >> 20)} FILE`"
         super().__init__(path, f"it unpacks to {size_bytes} bytes; {limit_bytes} are allowed")
 
 
@@ -53,7 +53,7 @@ class DivergedRun(LedgerError):
 class OpenHere(LedgerError):
     """A run to import goes on elsewhere, and is open in this ledger too. Nothing was written."""
 
-    hint = "the file holds all of the run: `ledger -C CLONE import FILE` into another clone of the repository"
+    hint = "the file holds all of the run: `ledger -C CLONE import runs FILE` into another clone of the repository"
 
     def __init__(self, run: str, v: int, last_v: int) -> None:
         self.run, self.v, self.last_v = run, v, last_v
@@ -73,7 +73,7 @@ class MissingBase(LedgerError):
 class FileInTheWay(LedgerError):
     """A file to write exists. It was left as it is."""
 
-    hint = "name another file, or replace it: `ledger export --force …`"
+    hint = "name another file, or replace it: `ledger export RUN --force -o FILE`"
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 import ingestion
 import ledger
 import patches
+from check_docs import ledger_arguments, parse_error, split_words
 from ingestion.errors import IngestionError
-from ledger.bisect_errors import WrongEnd
+from ledger.bisect_errors import UnmeasurableEnd, WrongEnd
 from ledger.cli import failures
 from ledger.cli.app import cli
 from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
@@ -81,6 +83,7 @@ OF_ITS_FACTS = {
     BranchExists: [BranchExists("port", "ab" * 20)],
     LeftOut: [LeftOut(b"new/a.txt", "only one side has it", "make it with `diff -ruN`")],
     WrongEnd: [WrongEnd("tests", "port:3", "port:9", good=good) for good in (True, False)],
+    UnmeasurableEnd: [UnmeasurableEnd("tests", "port:3", "inconclusive", [])],
     RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
 }
 """Errors whose hint names what they are about."""
@@ -92,12 +95,28 @@ def test_every_error_has_an_exit_code(kind: type[BaseException]) -> None:
     assert exit_code_of(kind.__new__(kind)) is not INTERNAL
 
 
+def hints(kind: type[BaseException]) -> list[str]:
+    """Return what an error's hint says, for each of the facts it may be of."""
+    return [
+        getattr(error, "hint", "") or failures._HINTS.get(kind.__name__, "")
+        for error in OF_ITS_FACTS.get(kind, [kind])
+    ]
+
+
 @pytest.mark.parametrize("kind", HINTED, ids=lambda kind: kind.__name__)
 def test_every_error_has_a_hint_with_a_command(kind: type[BaseException]) -> None:
     """What to do is a command, in backticks; the exceptions say all there is to say in their message."""
-    for error in OF_ITS_FACTS.get(kind, [kind]):
-        hint = getattr(error, "hint", "") or failures._HINTS.get(kind.__name__, "")
+    for hint in hints(kind):
         assert ("`" in hint) != (kind.__name__ in WITHOUT_A_COMMAND or kind.__name__ == "RunName")
+
+
+@pytest.mark.parametrize("kind", HINTED, ids=lambda kind: kind.__name__)
+def test_every_command_in_a_hint_can_be_run(kind: type[BaseException]) -> None:
+    """The real command line takes it as it stands, with words in capitals for what only its user knows."""
+    for hint in hints(kind):
+        for command in re.findall(r"`(ledger [^`]+)`", hint):
+            for arguments in ledger_arguments(split_words(command)):
+                assert parse_error(arguments) is None, command
 
 
 def test_hints_are_for_errors_that_exist() -> None:
