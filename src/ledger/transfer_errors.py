@@ -53,7 +53,7 @@ class DivergedRun(LedgerError):
 class OpenHere(LedgerError):
     """A run to import goes on elsewhere, and is open in this ledger too. Nothing was written."""
 
-    hint = "the file holds all of the run: `ledger -C CLONE import runs FILE` into another clone of the repository"
+    hint = "the file holds all of the run: `ledger -C CLONE import runs FILE` into another clone"
 
     def __init__(self, run: str, v: int, last_v: int) -> None:
         self.run, self.v, self.last_v = run, v, last_v
