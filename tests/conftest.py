@@ -320,6 +320,8 @@ PROBES: dict[str, Callable[[], object]] = {
     "chromium": chromium,
     "openssl": lambda: succeeds("openssl", "version"),
     "node": lambda: succeeds("node", "--version"),
+    "fish": lambda: succeeds("fish", "--version"),
+    "zsh": lambda: succeeds("zsh", "--version"),
     "releases": released_sources,
     "tokenizer": bert_directory,
 }

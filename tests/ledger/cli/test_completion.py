@@ -34,23 +34,65 @@ def in_bash(shell: Shell, *words: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        (("ap",), ["apply"]),
-        (("show", "work:"), ["work:1", "work:2"]),
-        (("log", "wo"), ["work"]),
-        (("gate", "l"), ["lint"]),
-        (("bisect", "--gate", "te"), ["tests"]),
-        (("phase", "P"), ["P1", "P2", "P3", "P4", "P5", "P6"]),
-        (("policy", "di"), ["diff"]),
-        (("apply", "--thei"), ["--theirs"]),
-    ],
-    ids=str,
-)
+CASES = [
+    (("ap",), ["apply"]),
+    (("show", "work:"), ["work:1", "work:2"]),
+    (("log", "wo"), ["work"]),
+    (("gate", "l"), ["lint"]),
+    (("bisect", "--gate", "te"), ["tests"]),
+    (("phase", "P"), ["P1", "P2", "P3", "P4", "P5", "P6"]),
+    (("policy", "di"), ["diff"]),
+    (("apply", "--thei"), ["--theirs"]),
+]
+
+# A zsh on a terminal of its own, in which Tab is typed; what it shows is read until it is what is waited for.
+IN_ZSH = r"""
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell 'PROMPT=; autoload -Uz compinit; compinit -u; eval "$(ledger completion zsh)"; echo REA''DY'
+zpty -r shell shown '*READY*'
+zpty -w -n shell "$1"$'\t'
+zpty -r shell shown "*$2*" && print found
+zpty -d shell
+"""
+
+
+@pytest.mark.parametrize(("words", "offered"), CASES, ids=str)
 def test_bash_completes(shell: Shell, words: tuple[str, ...], offered: list[str]) -> None:
     """Commands, options, events, runs, gates, phases."""
     assert sorted(in_bash(shell, *words)) == offered
+
+
+@pytest.mark.needs("fish")
+@pytest.mark.parametrize(("words", "offered"), CASES, ids=str)
+def test_fish_completes(shell: Shell, words: tuple[str, ...], offered: list[str]) -> None:
+    """The same, each with what it is."""
+    script = "ledger completion fish | source; complete -C $argv[1]"
+    typed = " ".join(("ledger", *words))
+    command = ["fish", "--no-config", "-c", script, typed]
+    done = subprocess.run(command, cwd=shell.root, capture_output=True, check=True, text=True)
+    lines = [line.partition("\t") for line in done.stdout.splitlines()]
+    assert sorted(name for name, _, _ in lines) == offered
+    assert all(said for _, _, said in lines) or words[0] == "log"
+
+
+@pytest.mark.needs("zsh")
+@pytest.mark.parametrize(("words", "offered"), [CASES[0], CASES[1], CASES[3], CASES[7]], ids=str)
+def test_zsh_completes(shell: Shell, words: tuple[str, ...], offered: list[str]) -> None:
+    """What can be meant only is put into the line; else all of it is shown below, the newest first."""
+    typed = " ".join(("ledger", *words))
+    shown = (
+        f"{' '.join(('ledger', *words[:-1]))} {offered[0]}" if len(offered) == 1 else "*".join(offered[::-1])
+    )
+    done = subprocess.run(
+        ["zsh", "-f", "-c", IN_ZSH, "zsh", typed, shown],
+        cwd=shell.root,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "found"
 
 
 def test_where_there_is_no_ledger_nothing_is_offered(tmp_path: Path) -> None:
