@@ -267,10 +267,13 @@ def traces() -> bool:
 
 
 def postgres_bin() -> Path | None:
-    """Return the folder of PostgreSQL's server programs, which Debian does not put on PATH."""
+    """Return the folder of PostgreSQL's server programs: Debian's, which are not on PATH, or the wheel's."""
     found = shutil.which("initdb")
-    candidates = [Path(found).parent] if found else []
+    candidates = [Path(found).resolve().parent] if found else []
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    wheel = find_spec("pgserver")
+    if wheel is not None and wheel.origin:
+        candidates.append(Path(wheel.origin).with_name("pginstall") / "bin")
     return next((each for each in candidates if (each / "postgres").exists()), None)
 
 

@@ -96,6 +96,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         *_checkpoint_rows(),
         *_transfer_rows(),
         *_travel_rows(),
+        *_shared_rows(),
         *_tracking_rows(),
         *_tokenizer_rows(),
         (errors.LedgerError, USAGE),
@@ -201,6 +202,14 @@ def _travel_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
         travel_errors.NothingToBranch,
     ):
         yield (kind, NOT_APPLIED)
+
+
+def _shared_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import shared_errors
+
+    yield (shared_errors.StoreBusy, TRY_AGAIN)
+    yield (shared_errors.StoreUnreachable, INPUT_OUTPUT)
+    yield (shared_errors.StoreForbids, PROTECTED)
 
 
 def _tracking_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

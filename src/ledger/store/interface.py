@@ -6,12 +6,14 @@ One conformance suite runs against every implementation.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ledger.events import AnyEvent, Event
 from ledger.frames import Frame
 from ledger.heads import RunHead
-from ledger.store.segments import Place
+
+PlaceT = TypeVar("PlaceT")
+"""A store's own kind of place between two groups: opaque to everybody else."""
 
 
 class Store(Protocol):
@@ -41,25 +43,23 @@ class Store(Protocol):
             events: Events of run ``ledger`` without ``v`` and ``prev``, at least one.
 
         Raises:
-            LostRace: The run has come further here. Nothing was appended.
+            LostRace: The run has come further here. Nothing was appended. (A store may pass over the copies
+                that it has, byte for byte, instead.)
+            DivergedRun: Another event has the version of one of them, in such a store. Nothing was appended.
             NotACopy: They do not follow one another, or what is here. Nothing was appended.
             UnsyncedLog: The disk did not confirm. Nothing further is appended.
             DamagedLedger: Acknowledged bytes changed. Nothing was appended.
         """
         ...
 
-    def groups(self, after: Place | None = None) -> Iterator[tuple[list[Frame], Place]]:
-        """Yield the confirmed groups of frames past a place, each with the place behind it.
+    def frames(self) -> Iterator[Frame]:
+        """Yield every confirmed frame, in an order that keeps each run's.
 
         Needs no lock and heals nothing.
 
         Raises:
-            DamagedLedger: A frame is not what was written; the groups before it were yielded.
+            DamagedLedger: A frame is not what was written; those before were yielded.
         """
-        ...
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield every confirmed frame in order, as `groups` does."""
         ...
 
     def of_run(self, run: str, after_v: int = 0, until_v: int | None = None) -> Iterator[Frame]:
@@ -92,4 +92,18 @@ class Store(Protocol):
 
     def write_body(self, data: bytes) -> str:
         """Store a body durably and return its digest; the same bytes again cost one look."""
+        ...
+
+
+class FollowedStore(Store, Protocol[PlaceT]):
+    """A store that can be followed from where one was, by a place of its own kind."""
+
+    def groups(self, after: PlaceT | None = None) -> Iterator[tuple[Sequence[Frame], PlaceT]]:
+        """Yield the confirmed groups of frames past a place, each with the place behind it.
+
+        Needs no lock and heals nothing.
+
+        Raises:
+            DamagedLedger: A frame is not what was written; the groups before it were yielded.
+        """
         ...

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Self
 
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from ledger.errors import DamagedLedger, DroppedBody, LostRace, NewerFormat, NoLedger, RunName
 from ledger.events import LEDGER_RUN, AnyEvent, Event, RetiredRun, event_digest, parse_event
@@ -28,7 +27,7 @@ from ledger.store.bodies import Bodies
 from ledger.store.disk import sync_directory, write_durably
 from ledger.store.locks import locked
 from ledger.store.sealed import Seal
-from ledger.store.writer import LogWriter, Stamped, stamped
+from ledger.store.writer import LogWriter, Stamped, is_same_event, stamped
 
 FORMAT = b"ledger/1\n"
 ARCHIVE_TIMEOUT_S = 30.0
@@ -154,7 +153,7 @@ class LocalStore(LogWriter):
             for frame in self.segments.backward():
                 event = frame.event
                 if event.run == events[0].run:
-                    if event.v in wanted and _same(wanted[event.v], frame):
+                    if event.v in wanted and is_same_event(wanted[event.v], frame):
                         found[event.v] = frame
                     if event.v <= expected_v:
                         break
@@ -244,11 +243,3 @@ class LocalStore(LogWriter):
     @property
     def _archive_lock(self) -> Path:
         return self.root / "locks" / "archive"
-
-
-def _same(event: Event, frame: Frame) -> bool:
-    """Return whether a stored event is the one that is being appended again."""
-    stored = frame.event
-    if not isinstance(stored, Event):
-        return False
-    return stored == replace(event, v=stored.v, prev=stored.prev, at_ns=stored.at_ns)

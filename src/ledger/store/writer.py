@@ -338,3 +338,11 @@ def stamped(events: Sequence[Event], head: RunHead | None) -> list[Stamped]:
         prev = event_digest(data)
         stamped.append(Stamped(done, data, prev))
     return stamped
+
+
+def is_same_event(event: Event, frame: Frame) -> bool:
+    """Return whether a stored event is the one that is being appended again."""
+    stored = frame.event
+    if not isinstance(stored, Event):
+        return False
+    return stored == replace(event, v=stored.v, prev=stored.prev, at_ns=stored.at_ns)
