@@ -62,10 +62,15 @@ def shown(url: str) -> str:
 
 def _parsed(url: str) -> dict[str, Any]:
     try:
-        return conninfo_to_dict(url)
+        found = conninfo_to_dict(url)
     except psycopg.Error:
         # libpq quotes what it does not understand, and that may be a part of a password.
         raise InvalidStoreAddress from None
+    port, database = str(found.get("port") or ""), str(found.get("dbname") or "")
+    if "@" in database or (port and not port.replace(",", "").isdigit()):
+        # A password with a slash in it that is not written as %2F: its rest has become port and database.
+        raise InvalidStoreAddress
+    return found
 
 
 def open_connection(url: str) -> psycopg.Connection[Any]:
@@ -81,7 +86,11 @@ def open_connection(url: str) -> psycopg.Connection[Any]:
     missing = {name: value for name, value in _DEFAULTS.items() if name not in given}
     try:
         connection = psycopg.connect(url, autocommit=True, **missing)
-        connection.execute(_SESSION)
+        try:
+            connection.execute(_SESSION)
+        except psycopg.Error:
+            connection.close()
+            raise
     except psycopg.Error as error:
         raise StoreUnreachable(shown(url), _reason(error)) from error
     return connection
@@ -110,6 +119,12 @@ class SharedConnection:
             connection = open_connection(self.url)
             try:
                 self._check(connection, self.store)
+            except psycopg.errors.InsufficientPrivilege as error:
+                connection.close()
+                raise StoreForbids(self.store, _reason(error)) from error
+            except psycopg.Error as error:
+                connection.close()
+                raise StoreUnreachable(self.store, _reason(error)) from error
             except BaseException:
                 connection.close()
                 raise

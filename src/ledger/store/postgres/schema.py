@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from ledger.shared_errors import NewerStore, NotMigrated
+from ledger.shared_errors import NewerStore, NotMigrated, StoreForbids, StoreUnreachable
 from ledger.store.postgres.connection import open_connection, shown
 
 _MIGRATING = 4919132708
@@ -47,8 +47,18 @@ def migrate(url: str) -> list[str]:
 
     Raises:
         NewerStore: A later version was here. Nothing was done.
-        StoreUnreachable: The server does not answer. What was done before stays done.
+        StoreForbids: The role may not do it. What was done before stays done.
+        StoreUnreachable: The server does not answer, or went away. What was done before stays done.
     """
+    try:
+        return _migrate(url)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StoreForbids(shown(url), str(error).partition("\n")[0]) from error
+    except psycopg.OperationalError as error:
+        raise StoreUnreachable(shown(url), str(error).partition("\n")[0]) from error
+
+
+def _migrate(url: str) -> list[str]:
     done: list[str] = []
     with open_connection(url) as connection:
         with connection.transaction():

@@ -22,14 +22,17 @@ from ledger.stamps import Stamp
 from ledger.store.postgres.connection import PATIENCE_S, SharedConnection
 from ledger.store.postgres.reader import HeadOf, SharedReader, stored_frame
 from ledger.store.postgres.schema import check_version, migrate
-from ledger.store.writer import is_same_event, stamped
+from ledger.store.writer import Stamped, is_same_event, stamped
 from ledger.transfer_errors import DivergedRun
 
 _CHUNK_BYTES = 8 << 20
 """Bodies are sent in requests of about this size."""
 
 _APPEND = "select state, head_v, head_digest, seqs from ledger.append(%s, %s, %s::bytea[])"
+_APPEND_ONE = "select ledger.append_one(%s, %s, %s)"
+_APPEND_MANY = "select ledger.append_many(%s, %s, %s, %s::bytea[])"
 _NOT_A_COPY = "LG001"
+_NOT_SHORTLY = "LG002"
 _THERE = ("appended", "present")
 
 
@@ -98,15 +101,20 @@ class PostgresStore(SharedReader):
                     return self._retried(events, expected_v, head)
                 del self._known[run]
                 continue
-            data = _stamped(events, head)
+            group = _stamped(events, head)
             try:
-                answer = self._append(run, data)
+                answer = self._append(run, [each.data for each in group], head.v + 1)
             except psycopg.errors.UniqueViolation:
                 del self._known[run]
                 return self._retried(events, None, self.head_of(run))
-            self._known[run], fresh = answer.head, True
-            if answer.state in _THERE:
-                return self._frames(run, data, answer)
+            there = answer.state in _THERE
+            self._known[run], fresh = (
+                HeadOf(group[-1].event.v, group[-1].digest) if there else answer.head,
+                True,
+            )
+            if there:
+                seqs = self._seqs(run, head.v + 1, len(group), answer)
+                return _frames([(each.data, each.digest) for each in group], head.digest, seqs)
 
     def append_copies(self, copies: Sequence[bytes], events: Sequence[Event] = ()) -> tuple[Frame, ...]:
         """Append stored events of one run byte for byte, then events of run ``ledger``, as one group.
@@ -125,16 +133,16 @@ class PostgresStore(SharedReader):
         run = parse_event(copies[0]).run
         self._known.pop(run, None)
         if not events:
-            answer = self._append(run, copies)
+            answer = self._append(run, copies, parse_event(copies[0]).v)
             self._check_copied(run, copies, answer)
-            return self._frames(run, copies, answer)
+            return self._copied(run, copies, answer)
         ledger_run = events[0].run
         while True:
             head = self.head_of(ledger_run)
-            data = _stamped(events, head)
+            data = [each.data for each in _stamped(events, head)]
             answer, second = self._append_both(run, copies, ledger_run, data)
             if second is not None and second.state in _THERE:
-                return self._frames(run, copies, answer) + self._frames(ledger_run, data, second)
+                return self._copied(run, copies, answer) + self._copied(ledger_run, data, second)
 
     def write_body(self, data: bytes) -> str:
         """See `Store.write_body`."""
@@ -157,15 +165,27 @@ class PostgresStore(SharedReader):
     def _put_bodies(self, chunk: list[bytes]) -> None:
         self._rows("select ledger.put_bodies(%s::bytea[])", chunk)
 
-    def _append(self, run: str, data: Sequence[bytes]) -> _Answer:
-        """Hand stored events to the server.
+    def _append(self, run: str, data: Sequence[bytes], first_v: int) -> _Answer:
+        """Hand stored events to the server, the short way first where they may go on from its head.
 
         Raises:
             NotACopy: They do not follow one another.
         """
         self._register()
+
+        def act(session: psycopg.Connection[Any]) -> _Answer:
+            try:
+                seqs = _ask_shortly(session, self.home, run, first_v, data) if first_v > 1 else None
+            except psycopg.DatabaseError as error:
+                if error.sqlstate != _NOT_SHORTLY:
+                    raise
+                seqs = None
+            if seqs is not None:
+                return _Answer("appended", HeadOf(first_v + len(data) - 1, ""), seqs)
+            return _ask(session, self.home, run, data)
+
         try:
-            return self._connection.call(lambda session: _ask(session, self.home, run, data))
+            return self._connection.call(act)
         except psycopg.DatabaseError as error:
             if error.sqlstate == _NOT_A_COPY:
                 raise NotACopy(run, str(error.diag.message_primary)) from error
@@ -209,18 +229,17 @@ class PostgresStore(SharedReader):
                 if there.get(v, "") != event_digest(data):
                     raise DivergedRun(run, v, there.get(v, ""), event_digest(data))
 
-    def _frames(self, run: str, data: Sequence[bytes], answer: _Answer) -> tuple[Frame, ...]:
+    def _copied(self, run: str, data: Sequence[bytes], answer: _Answer) -> tuple[Frame, ...]:
         """Return the frames of stored events that are on the server."""
-        seqs = answer.seqs or []
-        if len(seqs) != len(data):
-            first = parse_event(data[0]).v
-            seqs = [seq for _, seq, _ in self._digests(run, first, first + len(data) - 1)]
-        prevs = [parse_event(data[0]).prev, *(event_digest(each) for each in data)]
-        left = range(len(data) - 1, -1, -1)
-        return tuple(
-            Frame(h=digest, p=prev, s=seq, n=n, w=seq, e=Raw(each))
-            for each, prev, digest, seq, n in zip(data, prevs, prevs[1:], seqs, left, strict=False)
-        )
+        first = parse_event(data[0])
+        seqs = self._seqs(run, first.v, len(data), answer)
+        return _frames([(each, event_digest(each)) for each in data], first.prev, seqs)
+
+    def _seqs(self, run: str, first_v: int, count: int, answer: _Answer) -> list[int]:
+        """Return the numbers of events that are there, asked for where some were there before."""
+        if answer.seqs is not None and len(answer.seqs) == count:
+            return answer.seqs
+        return [seq for _, seq, _ in self._digests(run, first_v, first_v + count - 1)]
 
     def _retried(self, events: Sequence[Event], expected_v: int | None, head: HeadOf) -> tuple[Frame, ...]:
         """Return the frames that an earlier try of the same append wrote.
@@ -255,15 +274,38 @@ class PostgresStore(SharedReader):
 
 
 def _ask(session: psycopg.Connection[Any], home: str, run: str, data: Sequence[bytes]) -> _Answer:
-    """Call ``ledger.append``: one round trip, and one transaction where none was begun."""
+    """Hand stored events of one run to the server: one transaction where none was begun."""
     row = session.execute(_APPEND, [home, run, list(data)], prepare=True, binary=True).fetchone()
     assert row is not None
     state, v, digest, seqs = row
     return _Answer(state, HeadOf(v, digest.hex()), seqs)
 
 
-def _stamped(events: Sequence[Event], head: HeadOf) -> list[bytes]:
-    """Return the stored bytes of the events of one run, following its head."""
+def _ask_shortly(
+    session: psycopg.Connection[Any], home: str, run: str, first_v: int, data: Sequence[bytes]
+) -> list[int] | None:
+    """Hand over events that go on from a run's head: one round trip; None where they do not, or may not."""
+    if len(data) == 1:
+        cursor = session.execute(_APPEND_ONE, [home, run, data[0]], prepare=True, binary=True)
+    else:
+        asked = [home, run, first_v, list(data)]
+        cursor = session.execute(_APPEND_MANY, asked, prepare=True, binary=True)
+    row = cursor.fetchone()
+    assert row is not None
+    return [row[0]] if isinstance(row[0], int) else row[0]
+
+
+def _frames(data: Sequence[tuple[bytes, str]], prev: str, seqs: Sequence[int]) -> tuple[Frame, ...]:
+    """Return stored events, given with their digests, as the frames of one group."""
+    found: list[Frame] = []
+    for number, ((each, digest), seq) in enumerate(zip(data, seqs, strict=True), 1):
+        found.append(Frame(h=digest, p=prev, s=seq, n=len(data) - number, w=seq, e=Raw(each)))
+        prev = digest
+    return tuple(found)
+
+
+def _stamped(events: Sequence[Event], head: HeadOf) -> list[Stamped]:
+    """Return the events of one run as they are stored, following its head."""
     run = events[0].run
     of_run = RunHead(run=run, v=head.v, digest=head.digest, position=0) if head.v else None
-    return [each.data for each in stamped(events, of_run)]
+    return stamped(events, of_run)
