@@ -66,7 +66,7 @@ def with_ducklake(url: str, size: int, number: int) -> Callable[[], object]:
     time.sleep(0.3 * number)  # Whoever comes first makes the catalogue.
     connection.execute(f"attach 'ducklake:postgres:{catalogue}' as lake (data_path '{folder}')")
     connection.execute("create table if not exists lake.events (run text, v bigint, stored text)")
-    statement = "insert into lake.events values " + ", ".join(["(?, ?, ?)"] * size)
+    statement = "insert into lake.events values " + ", ".join(["(?, ?, ?)"] * size)  # noqa: S608
     versions = iter(range(0, 1 << 40, size))
 
     def append() -> object:
