@@ -70,6 +70,7 @@ bench: $(VENV)/.all ## Speed beside git's own, the disk's and others', on this r
 	@$(PY) bench/apply_memory.py
 	@$(PY) bench/gates.py
 	@$(PY) bench/append.py
+	@$(PY) bench/shared.py
 	@$(PY) bench/verify.py
 	@$(PY) bench/million.py --growth
 	@$(PY) bench/rivals.py

@@ -28,7 +28,11 @@ def test_questions_and_views_are_in_the_wheel(tmp_path: Path) -> None:
         wheel.extractall(installed)
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == {"ledger", "patches", "codex_ml", "ingestion"}
-    for folder, source in (("queries", ROOT / "queries"), ("views", ROOT / "src/ledger/views")):
+    for folder, source in (
+        ("queries", ROOT / "queries"),
+        ("views", ROOT / "src/ledger/views"),
+        ("store/postgres/migrations", ROOT / "src/ledger/store/postgres/migrations"),
+    ):
         packed = {name for name in names if name.startswith(f"ledger/{folder}/")}
         assert packed == {f"ledger/{folder}/{path.name}" for path in source.glob("*.sql")} != set()
     environment = os.environ | {"PYTHONPATH": str(installed)}
