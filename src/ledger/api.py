@@ -40,6 +40,7 @@ from ledger.provenance import Provenance
 if TYPE_CHECKING:
     from ledger.operations.branching import Branched
     from ledger.operations.committing import Committed
+    from ledger.operations.continuing import ContinuedRun
     from ledger.operations.culprits import Bisected
     from ledger.operations.gating import GateOptions, Progress
     from ledger.operations.rebasing import Rebased
@@ -70,6 +71,29 @@ class Ledger(LedgerKeeper):
         """
         workspace = self._asking(RunStarted, "run start", title=title, name=name, profile=profile)
         return Run(workspace, runs.start(workspace, title, name, profile).run)
+
+    def continue_run(
+        self,
+        run: str,
+        *,
+        candidate: bool = False,
+        name: str = "",
+        profile: str = "",
+        allow_secrets: bool = False,
+    ) -> ContinuedRun:
+        """Start a run that goes on from another one's accepted state. See `continuing.continue_run`."""
+        from ledger.operations import continuing
+
+        given = {"of": run, "candidate": candidate, "name": name, "profile": profile}
+        workspace = self._asking(RunStarted, "run continue", **given)
+        return continuing.continue_run(
+            workspace,
+            run,
+            candidate=candidate,
+            name=name,
+            profile=profile,
+            allow_secrets=allow_secrets,
+        )
 
     def current_run(self) -> Run:
         """Return the run that is open in this work tree.

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.exporting import Exported
     from ledger.operations.importing import Imported
+    from ledger.operations.pulling import Pulled
     from ledger.operations.redacting import Redacted
+    from ledger.operations.refsync import RefsSynced
     from ledger.operations.retention import Retention
     from ledger.store.sealed import Seal
 
@@ -138,6 +140,45 @@ class LedgerKeeper(LedgerReader):
         if self.has_id:
             workspace = self._asking(RunImported, "import", file=path.read_bytes())
         return importing.import_runs(workspace, path, limit_bytes=limit_bytes)
+
+    def set_store(self, url: str) -> None:
+        """Let this repository use a shared store. See `sharing.set_store`."""
+        from ledger.sharing import set_store
+
+        set_store(self.repository, url)
+
+    def unset_store(self) -> bool:
+        """Let this repository use no shared store; return whether it had one. See `sharing.unset_store`."""
+        from ledger.sharing import unset_store
+
+        return unset_store(self.repository)
+
+    def pull(self, names: Sequence[str] = (), *, limit_bytes: int = LIMIT_BYTES) -> list[Pulled]:
+        """Take runs of other ledgers from the shared store, by default those that fit. See `pulling.pull`.
+
+        Raises:
+            NoSharedStore: None is configured.
+            NoSharedRun, AmbiguousRun: As `pulling.choose`.
+        """
+        from ledger.operations import pulling
+        from ledger.sharing import require_store, without_password
+
+        url = without_password(require_store(self.repository))
+        with self._sharing() as shared:
+            there = self.path.joinpath("FORMAT").exists()
+            runs = pulling.list_shared(self.repository, self.store if there else None, shared)
+            chosen = pulling.choose(runs, names)
+            if not chosen:
+                return []
+            workspace = self._asking(RunImported, "pull", runs=sorted(names))
+            pulled = pulling.pull(workspace, shared, chosen, source=url, limit_bytes=limit_bytes)
+            return list(pulled)
+
+    def sync_refs(self, remote: str = "", *, dry_run: bool = False) -> RefsSynced:
+        """Push the refs of own runs to a Git remote, and fetch what it has. See `refsync.sync_refs`."""
+        from ledger.operations import refsync
+
+        return refsync.sync_refs(self._workspace, remote, dry_run=dry_run)
 
     def import_errors(self, paths: Sequence[Path], *, strict: bool = False) -> ImportedErrors:
         """Take the errors of old files in; ``strict``: all or nothing. See `errorimport.import_errors`."""

@@ -5,7 +5,8 @@ Nothing here needs a lock, heals anything, or makes a ledger where there is none
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from ledger.health import Check
     from ledger.operations.errorimport import Imported as ImportedErrors
     from ledger.operations.planning import Offer, Planned
+    from ledger.operations.pulling import RemoteRun
+    from ledger.operations.syncing import Synced
     from ledger.operations.tracking import Tracked
+    from ledger.store.postgres import PostgresStore
     from ledger.tokens import PatchTokens
     from patches.backups import BackupGroup
     from patches.model import FileChange
@@ -145,6 +149,61 @@ class LedgerReader(QueryablePast):
         names = [self.resolve(f"{run}:@")[0] for run in runs] or [self.resolve()[0]]
         config = complete(config, self.repository)
         return project_runs(self.store, names, config, dry_run=dry_run)
+
+    def shared_store(self) -> tuple[str, str] | None:
+        """Return the URL of the shared store and where it is set. See `sharing.configured_store`."""
+        from ledger.sharing import configured_store
+
+        return configured_store(self.repository)
+
+    def sync(self, *, dry_run: bool = False) -> Synced:
+        """Bring the shared store up to this ledger. See `syncing.sync`.
+
+        Raises:
+            NoSharedStore: None is configured.
+            NoLedger: Nothing was ever recorded here.
+        """
+        from ledger.operations import syncing
+        from ledger.sharing import require_store
+
+        url = require_store(self.repository)
+        return syncing.sync(self.repository, self.store, self._stamp, url, dry_run=dry_run)
+
+    def sync_after(self) -> Synced:
+        """Bring the shared store up after a command, in a few seconds. See `syncing.sync_after`."""
+        from ledger.operations import syncing
+        from ledger.sharing import require_store
+
+        return syncing.sync_after(self.repository, self.store, self._stamp, require_store(self.repository))
+
+    def unsent(self) -> int:
+        """Return how many events the shared store is behind, as far as is known here; asks nobody."""
+        from ledger.operations import syncing
+        from ledger.sharing import configured_url
+
+        return syncing.behind(self.store, configured_url(self.repository))
+
+    def list_shared(self) -> list[RemoteRun]:
+        """Return the runs of other ledgers in the shared store. See `pulling.list_shared`.
+
+        Raises:
+            NoSharedStore: None is configured.
+        """
+        from ledger.operations import pulling
+
+        there = self.path.joinpath("FORMAT").exists()
+        with self._sharing() as shared:
+            return pulling.list_shared(self.repository, self.store if there else None, shared)
+
+    @contextmanager
+    def _sharing(self) -> Generator[PostgresStore]:
+        """Connect to the shared store, to read it."""
+        from ledger.operations.syncing import PATIENCE_S
+        from ledger.sharing import connect, require_store
+
+        url = require_store(self.repository)
+        with closing(connect(url, "", "", self._stamp, PATIENCE_S)) as shared:
+            yield shared
 
     def verify(
         self, checkpoints: Sequence[str | Path] = (), public_keys: Sequence[str | Path] = ()

@@ -16,7 +16,9 @@ from ledger.history import History, StateAt
 from ledger.operations.conflicts import conflict_notes
 from ledger.operations.exporting import list_unexported
 from ledger.operations.notes import notes_on
+from ledger.operations.syncing import behind
 from ledger.repository import Head, Repository
+from ledger.sharing import configured_url, without_password
 from ledger.store.mounts import network_filesystem
 from ledger.store.usage import Usage, measure_usage
 from ledger.workspace import Workspace
@@ -34,7 +36,8 @@ class Status(Struct, frozen=True):
     configuration differs from the policy in force, or why it cannot be read ("" where it is the policy).
     ``usage`` is what the ledger takes of the disk, and ``storage`` from where on that is worth a warning;
     ``unexported`` are finished runs that exist nowhere else; ``network`` is the type of the network file
-    system that the ledger lies on, "" where it is local or the system does not say.
+    system that the ledger lies on, "" where it is local or the system does not say. ``shared`` is the
+    shared store's URL, "" where none is set, and ``unsent`` how many events it is behind, as far as is known.
     """
 
     run: RunHead | None
@@ -52,6 +55,8 @@ class Status(Struct, frozen=True):
     storage: Storage = Storage()
     unexported: tuple[str, ...] = ()
     network: str = ""
+    shared: str = ""
+    unsent: int = 0
 
     @property
     def too_large(self) -> bool:
@@ -69,6 +74,7 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
     head = None if workspace is None else workspace.open_run()
     now = repository.head()
     candidate = now.tree if head is None else head.tree
+    url = configured_url(repository)
     drift = () if repository.work_dir is None else tuple(list_drift(repository, candidate))
     seen = Status(
         head,
@@ -80,6 +86,8 @@ def read_status(repository: Repository, workspace: Workspace | None) -> Status:
         storage=_configured(repository).storage,
         unexported=() if workspace is None else list_unexported(workspace.store, workspace.store.heads()),
         network=network_filesystem(repository.common_dir),
+        shared=without_password(url) if url else "",
+        unsent=behind(workspace.store, url) if url and workspace is not None else 0,
     )
     if workspace is None or head is None:
         return seen

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import pygit2
+from msgspec import UNSET, UnsetType
 
 from ledger.configurations import choose_profile, configuration_of
 from ledger.errors import (
@@ -34,6 +35,7 @@ from ledger.events import (
     OF_COMMITS,
     AnyEvent,
     CommitSeen,
+    Continued,
     ErrorCaptured,
     Event,
     KnownEvent,
@@ -168,7 +170,15 @@ class Workspace:
         self.resume()
         raise AlreadyDone(event)
 
-    def begin(self, title: str, name: str = "", profile: str = "", *, at: Head | None = None) -> RunLog:
+    def begin(
+        self,
+        title: str,
+        name: str = "",
+        profile: str = "",
+        *,
+        at: Head | None = None,
+        continues: Continued | UnsetType = UNSET,
+    ) -> RunLog:
         """Return a run on HEAD's tree that is written with its next event; ``at``: one of commits, on that.
 
         Raises:
@@ -192,6 +202,7 @@ class Workspace:
             branch=head.branch,
             base_tree=head.tree,
             listing=body_digest(listing),
+            continues=continues,
         )
         policy = PolicySet(
             **identify(run, self.stamp),

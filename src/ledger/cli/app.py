@@ -42,6 +42,7 @@ _MODULES = {
     "ledger.cli.scripting": ("completion", "agent-help"),
     "ledger.cli.transfer": ("export", "import"),
     "ledger.cli.projecting": ("project",),
+    "ledger.cli.sharing": ("store", "sync", "pull"),
     "ledger.cli.redaction": ("redact",),
     "ledger.cli.archiving": ("archive", "gc"),
     "ledger.cli.reporting": ("report",),
@@ -57,7 +58,7 @@ _TOPICS = {
     "Look": ("status", "log", "show", "cat", "diff", "blame", "tokens"),
     "Ask": ("sql", "query", "schema", "db", "ui", "report"),
     "Prove": ("state", "replay", "verify", "checkpoint"),
-    "Carry and keep": ("export", "import", "project", "redact", "archive", "gc"),
+    "Carry and keep": ("export", "import", "store", "sync", "pull", "project", "redact", "archive", "gc"),
 }
 _LAST_TOPIC = "For scripts and care"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 40
 _EVENTS = ("event", "events", "old", "new", "start", "good", "bad", "reuse", "again", "at")
-_RUNS = ("runs", "what")
+_RUNS = ("runs", "what", "of_run")
 _GATES = (("gate", "names"), ("gate", "skip"), ("bisect", "gate"))
 
 

@@ -95,6 +95,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         *_bisect_rows(),
         *_checkpoint_rows(),
         *_transfer_rows(),
+        *_sharing_rows(),
         *_travel_rows(),
         *_shared_rows(),
         *_tracking_rows(),
@@ -187,6 +188,21 @@ def _transfer_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     for kind in (transfer_errors.DivergedRun, transfer_errors.OpenHere, transfer_errors.FileInTheWay):
         yield (kind, PROTECTED)
     yield (transfer_errors.ReportInTheWay, PROTECTED)
+
+
+def _sharing_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import sharing_errors
+
+    yield (sharing_errors.UnprovenRun, REJECTED)
+    for kind in (sharing_errors.DivergedHome, sharing_errors.ElsewhereAtHead, sharing_errors.RefsRefused):
+        yield (kind, PROTECTED)
+    for kind in (
+        sharing_errors.NoSharedRun,
+        sharing_errors.NotHere,
+        sharing_errors.BaseElsewhere,
+        sharing_errors.StateElsewhere,
+    ):
+        yield (kind, NOT_APPLIED)
 
 
 def _travel_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

@@ -74,6 +74,8 @@ def status(style: str) -> None:
         "closed_segments": found.usage.waiting,
         "unexported": found.unexported,
         "network": found.network or None,
+        "shared": found.shared or None,
+        "unsent": found.unsent if found.shared else None,
     }
     if style != "table":
         write_record(record, style)
@@ -97,6 +99,8 @@ def status(style: str) -> None:
     else:
         click.echo("the work tree is the candidate tree")
     _echo_usage(found)
+    if found.unsent:
+        click.echo(f"{count_of(found.unsent, 'event')} not in the shared store yet (`ledger sync`)")
     if len(found.unexported) == 1:
         (name,) = found.unexported
         click.echo(f"note: run {name} exists nowhere else (`ledger export {name} -o FILE`)")

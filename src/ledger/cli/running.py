@@ -37,6 +37,33 @@ def start(title: str, name: str, profile: str) -> None:
     click.echo(f"{started.run}:1")
 
 
+@run.command("continue")
+@click.argument("of_run", metavar="RUN")
+@click.option("--candidate", is_flag=True, help="Go on from its candidate, accepted or not.")
+@click.option("--name", default="", help="The new run's name; by default the title's words and four digits.")
+@click.option("--profile", default="", help="The policy's profile; by default that of RUN.")
+@allow_secrets_option
+@id_option
+def continue_(of_run: str, *, candidate: bool, name: str, profile: str, allow_secrets: bool) -> None:
+    """Start a run that goes on from the accepted state of RUN, wherever that was recorded.
+
+    A run has one home. What came from another ledger (`ledger pull`, `ledger import`) goes on here as a run
+    of its own: on HEAD's tree, which has to be one that RUN has gone through, and with one patch that leads
+    to RUN's state. Nothing is accepted in it until its gates have passed here.
+
+    \b
+    ledger run continue fix-q4k4
+    ledger run continue fix-q4k4 --candidate --profile release
+    """  # noqa: D301 - click reads the backspace
+    done = open_ledger().continue_run(
+        of_run, candidate=candidate, name=name, profile=profile, allow_secrets=allow_secrets
+    )
+    if not candidate and not done.accepted:
+        say(f"note: nothing of {of_run} was accepted: it goes on from its base")
+    say(f"started run {done.run}, going on from {done.of}, tree {done.tree[:12]}")
+    click.echo(done.event)
+
+
 @run.command()
 @click.option("--waive", metavar="REASON", default="", help="In P6: let open tickets stay open, and say why.")
 @click.option("--abandon", is_flag=True, help="In P6: end it without finalizing it.")

@@ -47,6 +47,7 @@ class Session:
         self._ledger: Ledger | None = None
         self._reader: LedgerReader | None = None
         self._was_there = True
+        self._rehearsed = False
         self._began_s = time.monotonic()
         self.began_ns = time.time_ns()
 
@@ -90,6 +91,7 @@ class Session:
             if self._ledger is not None:
                 self._ledger.close()
             self._ledger, (self.directory, self.quiet) = own, was
+            self._rehearsed = True
 
     def close(self) -> None:
         """Close what was opened, and say what there is to say of the disk below it."""
@@ -103,6 +105,8 @@ class Session:
 
                 if kind := network_filesystem(self._ledger.path):
                     warn_of_network(kind)
+            if self.appended and not self._rehearsed:
+                share(self._ledger)
         for opened in filter(None, (self._ledger, self._reader)):
             if self.verbose:
                 say(f"ledger {opened.path}, {time.monotonic() - self._began_s:.2f} s")
@@ -110,6 +114,16 @@ class Session:
             if opened.sync_failed:
                 left_out = "the disk does not confirm the newest events, and they are left out"
                 say(f"warning: {left_out} (`ledger verify` counts them)")
+
+
+def share(ledger: Ledger) -> None:
+    """Send what was appended to the shared store, where one is configured; says in a line what waits."""
+    from ledger.sharing import configured_url
+
+    if configured_url(ledger.repository):
+        from ledger.cli.sharing import send_after
+
+        send_after(ledger)
 
 
 def open_ledger() -> Ledger:

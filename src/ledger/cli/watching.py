@@ -13,7 +13,7 @@ import click
 from ledger.cli.failures import hint_of
 from ledger.cli.globaloptions import OF_PROGRAMS
 from ledger.cli.output import count_of, format_options, write_rows
-from ledger.cli.session import allow_secrets_option, open_ledger, readable, say
+from ledger.cli.session import allow_secrets_option, open_ledger, readable, say, share
 from patches.errors import show_path
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def watch(quiet_s: float, message: str, once: bool, allow_secrets: bool, style: 
                 recorded += 1
                 if once:
                     return
+                share(ledger)
         except KeyboardInterrupt:
             _say_end(watched, recorded)
 

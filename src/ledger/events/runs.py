@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from ledger.events.base import Event
 from ledger.filerecords import FileRecord
@@ -12,12 +12,22 @@ OF_COMMITS = ":git"
 """``work_tree`` of a run of Git's commits, which belongs to none: no work tree's name has a colon."""
 
 
+class Continued(Struct, frozen=True):
+    """The event that a run goes on from: its run, its version, and its digest, the same everywhere."""
+
+    run: str
+    v: int
+    digest: str
+
+
 class RunStarted(Event, frozen=True, kw_only=True, tag="run.started/1"):
     """A run began on ``base_tree``, HEAD's tree at that moment.
 
     ``listing`` is the body that names every file of the base (``git ls-tree -r -z``), so that
     the log alone rebuilds any state. ``work_tree`` is Git's name of the linked work tree, ""
     for the main one. Where it is `OF_COMMITS`, ``head`` is the commit before the first of them.
+    ``continues`` names the event whose state the run goes on from, left out where none; its first patch leads
+    there.
     """
 
     title: str
@@ -26,6 +36,7 @@ class RunStarted(Event, frozen=True, kw_only=True, tag="run.started/1"):
     branch: str | None
     base_tree: str
     listing: str
+    continues: Continued | UnsetType = UNSET
 
 
 class RunRebased(Event, frozen=True, kw_only=True, tag="run.rebased/1"):

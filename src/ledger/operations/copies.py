@@ -13,8 +13,10 @@ from ledger.events import AnyEvent, PatchApplied, PatchRefused
 from ledger.filerecords import parse_path
 from ledger.projections.mlflow import file_name
 from ledger.projections.published import places_of
+from ledger.projections.shared import cursors
 from ledger.repository import Repository
 from ledger.secrets.masking import mask
+from ledger.sharing import without_password
 from patches.errors import show_path
 from patches.gitprogram import git_environment
 
@@ -62,6 +64,7 @@ def list_copies(
         found.append(Copy("caches of the gates' tools", str(repository.ledger_dir / "cache" / "tools")))
     found.append(Copy("exports and backups", "files of `ledger export`, copies of the ledger's directory"))
     found += _sent_to_mlflow(repository, events, digests)
+    found += _sent_to_stores(repository, events)
     return tuple(found)
 
 
@@ -80,6 +83,13 @@ def _sent_to_mlflow(
                 where = f"{place.uri}, experiment {place.experiment}, run {place.mlflow_run}"
                 yield Copy("MLflow", f"{where}: {what}; `ledger project mlflow` replaces it, not its backups")
     yield Copy("MLflow", "where another clone has sent the run, or this one before its cache was deleted")
+
+
+def _sent_to_stores(repository: Repository, events: Sequence[AnyEvent]) -> Iterator[Copy]:
+    """Yield the shared stores that something was sent to from here: what is there stays there."""
+    for cursor in cursors(repository.ledger_dir / "cache"):
+        where = f"{without_password(cursor.url)}, and every ledger that pulled {events[0].run} from it"
+        yield Copy("shared store", f"{where}; there its administrator alone can take it away")
 
 
 def _blobs(repository: Repository, patches: Sequence[PatchApplied]) -> dict[str, bytes]:

@@ -54,7 +54,9 @@ class _Incoming(NamedTuple):
     events: list[AnyEvent]
 
 
-def import_runs(workspace: Workspace, path: Path, *, limit_bytes: int = LIMIT_BYTES) -> list[Imported]:
+def import_runs(
+    workspace: Workspace, path: Path, *, limit_bytes: int = LIMIT_BYTES, source: str = ""
+) -> list[Imported]:
     """Append the runs of an export file, as far as they are not here yet, byte for byte.
 
     All of the file is checked before the first append. Each run is one append, so a crash leaves some of
@@ -64,6 +66,7 @@ def import_runs(workspace: Workspace, path: Path, *, limit_bytes: int = LIMIT_BY
         workspace: Where to.
         path: The file.
         limit_bytes: What it may unpack to.
+        source: What the events say it came from; by default the file's name.
 
     Raises:
         InvalidBundle: The file is damaged, contradicts itself, or its states are not what it says.
@@ -87,7 +90,8 @@ def import_runs(workspace: Workspace, path: Path, *, limit_bytes: int = LIMIT_BY
             workspace.repository.objects.forget()
         # Under the lock of the work tree: between a body and its event no redaction may take the body.
         with workspace.locked():
-            return [_take(workspace, bundle, *each) for each in zip(incoming, proofs, strict=True)]
+            name = source or bundle.name
+            return [_take(workspace, bundle, name, *each) for each in zip(incoming, proofs, strict=True)]
 
 
 def _check_bodies(bundle: Bundle, incoming: Sequence[_Incoming]) -> None:
@@ -143,7 +147,7 @@ def _digests(workspace: Workspace, head: RunHead) -> list[str]:
     return [event_digest(frame.e) for frame in workspace.store.of_run(head.run)]
 
 
-def _take(workspace: Workspace, bundle: Bundle, run: _Incoming, proof: Proof) -> Imported:
+def _take(workspace: Workspace, bundle: Bundle, source: str, run: _Incoming, proof: Proof) -> Imported:
     """Append what is missing of one run, and bring its refs up to it."""
     while True:
         after = _missing(workspace, run)
@@ -155,7 +159,7 @@ def _take(workspace: Workspace, bundle: Bundle, run: _Incoming, proof: Proof) ->
                 of=run.entry.run,
                 last_v=run.entry.events,
                 digest=run.entry.digest,
-                source=bundle.name,
+                source=source,
             )
             try:
                 QuestionsFile(workspace.repository, workspace.store).expect()

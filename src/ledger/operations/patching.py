@@ -217,11 +217,17 @@ def patch_between(workspace: Workspace, old: str, new: str) -> tuple[bytes, tupl
 
 
 def carry_out(
-    workspace: Workspace, log: RunLog, cause: Cause, planned: Sequence[Planned], *, note: str = ""
+    workspace: Workspace,
+    log: RunLog,
+    cause: Cause,
+    planned: Sequence[Planned],
+    *,
+    note: str = "",
+    adopted: bool = False,
 ) -> tuple[Applied, ...]:
     """Append patches that were planned and screened as one group, and bring work tree, index and ref to it.
 
-    Of those that change nothing there is no event.
+    Of those that change nothing there is no event. ``adopted``: the work tree has the result already.
     """
     steps = [(each, tuple(map(FileRecord.of, each.changes))) for each in planned if each.changes]
     started = "" if log.written else log.head.run
@@ -246,7 +252,9 @@ def carry_out(
         answers = settle_patches(log, workspace.history(log), made) if log.head.refusals else []
         return [*made, *answers]
 
-    change = Change(net_touches(files for _, files in steps), planned[-1].result, adopted=cause == "drift")
+    change = Change(
+        net_touches(files for _, files in steps), planned[-1].result, adopted=adopted or cause == "drift"
+    )
     events, left = workspace.carry_out(log, change, make)
     recorded = iter([event for event in events if isinstance(event, PatchApplied)])
     outcome: list[Applied] = []

@@ -83,13 +83,15 @@ def restore(
             data,
             Provenance(source=source),
             screened,
-            conflicts=_conflicts(workspace, history, changes),
+            conflicts=conflicts_in(workspace, history, changes),
         )
         (applied,) = carry_out(workspace, log, "restore", [planned], note=note)
         return msgspec.structs.replace(applied, back="ledger undo")
 
 
-def _conflicts(workspace: Workspace, history: History, changes: Sequence[FileChange]) -> tuple[Conflict, ...]:
+def conflicts_in(
+    workspace: Workspace, history: History, changes: Sequence[FileChange]
+) -> tuple[Conflict, ...]:
     """Return the files that come back as a merge left them, in conflict: no gate is to pass them."""
     touched = history.touched_in_conflict
     found: list[Conflict] = []

@@ -11,7 +11,7 @@ it moves last, so what lies past it may not have reached the work tree.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
 import pygit2
@@ -70,12 +70,25 @@ class RunRef:
         """
         ref = self._git.references.get(self.name)
         old = tip = None if ref is None or self.version() is None else ref.target
+        commits = list(self._commits(events, tip))
+        tip = commits[-1] if commits else tip
+        if tip is not None and tip != old:
+            self._publish(self.name, str(tip))
+
+    def commits(self, events: Iterable[AnyEvent]) -> list[str]:
+        """Return the oid of the commit for each event that changed the tree, of a run from its first on.
+
+        The commits are made where they are not there; no ref moves. The trees must be there.
+        """
+        return [str(oid) for oid in self._commits(events, None)]
+
+    def _commits(self, events: Iterable[AnyEvent], tip: pygit2.Oid | str | None) -> Iterator[pygit2.Oid]:
+        """Make the commits of events on top of one, and yield each."""
         for event in events:
             if isinstance(event, TreeEvent):
                 root = tip is None or isinstance(event, RunStarted)
                 tip = self._commit(event, _subject(event), [] if root else [tip])
-        if tip is not None and tip != old:
-            self._publish(self.name, str(tip))
+                yield tip
 
     def _publish(self, name: str, tip: str) -> None:
         """Move the ref in one rename.

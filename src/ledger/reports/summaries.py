@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import UnsetType
+
 from ledger import events
 from ledger.events import AnyEvent, PatchApplied, PatchRefused
 from ledger.operations.notes import one_line
@@ -15,7 +17,7 @@ def summarise(event: AnyEvent) -> str:
     said = "a kind that this version does not know"
     match event:
         case events.RunStarted():
-            said = f"{event.title} (base {event.base_tree[:12]})"
+            said = _began(event)
         case events.PatchApplied():
             added, removed = sum(f.added for f in event.files), sum(f.removed for f in event.files)
             source = f"{event.source}: " if event.source else ""
@@ -43,6 +45,12 @@ def summarise(event: AnyEvent) -> str:
         case _:
             said = _gate_summary(event)
     return said
+
+
+def _began(event: events.RunStarted) -> str:
+    of = event.continues
+    on = "" if isinstance(of, UnsetType) else f", goes on from {of.run}:{of.v}"
+    return f"{event.title} (base {event.base_tree[:12]}{on})"
 
 
 def _how(event: PatchApplied | PatchRefused) -> str:

@@ -22,6 +22,7 @@ from ledger.cli.failures import EXIT_CODES, INTERNAL, exit_code_of
 from ledger.errors import LedgerError, NewerFormat, PhaseForbids, RebaseStopped
 from ledger.operations.authorship import Mail, NoMessage
 from ledger.reference_errors import NoSuchPath
+from ledger.sharing_errors import AmbiguousRun, ElsewhereAtHead, NotHere
 from ledger.transfer_errors import BundleTooLarge, MissingBase
 from ledger.travel_errors import BranchExists, PathInTheWay, StateUnavailable
 from patches import diff, packs, submodules, worktree_errors
@@ -85,6 +86,9 @@ OF_ITS_FACTS = {
     WrongEnd: [WrongEnd("tests", "port:3", "port:9", good=good) for good in (True, False)],
     UnmeasurableEnd: [UnmeasurableEnd("tests", "port:3", "inconclusive", [])],
     RebaseStopped: [RebaseStopped("port:3", "a.txt: does not exist")],
+    AmbiguousRun: [AmbiguousRun("port", ["4b4b/port", "abab/port"])],
+    NotHere: [NotHere("port")],
+    ElsewhereAtHead: [ElsewhereAtHead("port", "4b" * 20, "ab" * 20)],
 }
 """Errors whose hint names what they are about."""
 

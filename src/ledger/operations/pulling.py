@@ -1,0 +1,245 @@
+"""Pulling: runs of other ledgers out of the shared store, proved as those of an export file are.
+
+What is pulled is written as an export file first and taken in from there: the same checks, by the same code.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from ledger.bundles import (
+    FORMAT,
+    LIMIT_BYTES,
+    Dropped,
+    Manifest,
+    RunEntry,
+    bases_of,
+    named_bodies,
+    write_bundle,
+)
+from ledger.errors import DamagedLedger
+from ledger.events import LEDGER_RUN, AnyEvent, BodyDropped, RunStarted, event_digest, parse_event
+from ledger.heads import RunHead
+from ledger.operations.importing import Imported, import_runs
+from ledger.repository import Repository
+from ledger.sharing_errors import AmbiguousRun, BaseElsewhere, NoSharedRun, UnprovenRun
+from ledger.store.homes import home_of
+from ledger.store.local import LocalStore
+from ledger.transfer_errors import InvalidBundle, MissingBase
+from ledger.workspace import Workspace
+
+if TYPE_CHECKING:
+    from ledger.store.postgres import PostgresStore
+
+_SHORT = 12
+"""So many digits of a home are shown; any number that is enough may be given."""
+
+
+class RemoteRun(Struct, frozen=True):
+    """One run of the shared store, as somebody may pull it.
+
+    ``home`` is its ledger, ``label`` what people call the repository there; ``v`` and ``digest`` are of its
+    last event. ``here_v`` is the version up to which this ledger has it. ``fits`` says that the Git objects
+    that it begins from are in this repository.
+    """
+
+    home: str
+    label: str
+    run: str
+    v: int
+    digest: str
+    title: str
+    here_v: int
+    fits: bool
+
+    @property
+    def name(self) -> str:
+        """The run with its home, as `pull` takes it."""
+        return f"{self.home[:_SHORT]}/{self.run}"
+
+
+class Pulled(Struct, frozen=True):
+    """What became of one run: whose it is, and what was taken in. ``imported`` is None where all was here."""
+
+    run: RemoteRun
+    imported: Imported | None
+
+
+def list_shared(repository: Repository, store: LocalStore | None, shared: PostgresStore) -> list[RemoteRun]:
+    """Return the runs of other ledgers in the shared store, by repository and home.
+
+    Args:
+        repository: Says which of them fit.
+        store: This ledger, None where nothing was recorded yet.
+        shared: The shared store.
+    """
+    own = "" if store is None else home_of(store)
+    here: Mapping[str, RunHead] = {} if store is None else store.heads()
+    found: list[RemoteRun] = []
+    for each in shared.every_run():
+        if each.home == own or each.run == LEDGER_RUN:
+            continue
+        started = _started(shared.at_home(each.home), each.run)
+        if started is None:
+            continue
+        known = here.get(each.run)
+        here_v = known.v if known is not None and known.imported else 0
+        fits = _has_object(repository, started.base_tree)
+        run = RemoteRun(each.home, each.label, each.run, each.v, each.digest, started.title, here_v, fits)
+        found.append(run)
+    return sorted(found, key=lambda run: (run.label, run.home))
+
+
+def _started(theirs: PostgresStore, run: str) -> RunStarted | None:
+    """Return how a run began, None where it says that in no way that is known here."""
+    for frame in theirs.of_run(run, 0, 1):
+        event = frame.event
+        return event if isinstance(event, RunStarted) else None
+    return None
+
+
+def choose(runs: Sequence[RemoteRun], names: Collection[str]) -> list[RemoteRun]:
+    """Return the runs that names mean: ``RUN``, or ``HOME/RUN`` with a label or the beginning of a home.
+
+    Without a name those that fit.
+
+    Raises:
+        NoSharedRun: There is none of a name.
+        AmbiguousRun: Several homes have it.
+    """
+    if not names:
+        return [each for each in runs if each.fits]
+    return [_find(runs, name) for name in dict.fromkeys(names)]
+
+
+def _find(runs: Sequence[RemoteRun], name: str) -> RemoteRun:
+    whose, _, run = name.rpartition("/")
+    found = [
+        each
+        for each in runs
+        if each.run == run and (not whose or each.label == whose or each.home.startswith(whose))
+    ]
+    if not found:
+        raise NoSharedRun(name)
+    if len(found) > 1:
+        raise AmbiguousRun(name, [each.name for each in found])
+    return found[0]
+
+
+def pull(
+    workspace: Workspace,
+    shared: PostgresStore,
+    runs: Sequence[RemoteRun],
+    *,
+    source: str,
+    limit_bytes: int = LIMIT_BYTES,
+) -> Iterator[Pulled]:
+    """Take runs in, one after the other, as far as they are not here yet; yields what became of each.
+
+    Args:
+        workspace: Where to.
+        shared: Where from.
+        runs: Which, as `list_shared` gives them.
+        source: What the events say they came from.
+        limit_bytes: What one of them may take.
+
+    Raises:
+        UnprovenRun: The store has not what the run's ledger sends. Nothing of it was taken in.
+        BaseElsewhere: The Git objects that it begins from are not here. Nothing of it was taken in.
+        DivergedRun: Another run has the name here, or another event a version. Nothing of it was taken in.
+    """
+    drops: dict[str, list[BodyDropped]] = {}
+    for run in runs:
+        here = workspace.store.heads().get(run.run)
+        if here is not None and here.imported and (here.v, here.digest) == (run.v, run.digest):
+            yield Pulled(run, None)
+            continue
+        theirs = shared.at_home(run.home)
+        if run.home not in drops:
+            drops[run.home] = _drops(theirs)
+        with tempfile.TemporaryDirectory(prefix="ledger-pull-") as scratch:
+            path = Path(scratch, "run")
+            try:
+                _write(path, workspace.store, theirs, run, drops[run.home], limit_bytes)
+                (imported,) = import_runs(workspace, path, limit_bytes=limit_bytes, source=source)
+            except InvalidBundle as error:
+                raise UnprovenRun(run.name, error.reason) from error
+            except MissingBase as error:
+                raise BaseElsewhere(error.run, error.commit, error.tree) from error
+        yield Pulled(run, imported)
+
+
+def _drops(theirs: PostgresStore) -> list[BodyDropped]:
+    """Return what a ledger has dropped of its bodies."""
+    events = (_parse(LEDGER_RUN, bytes(frame.e)) for frame in theirs.of_run(LEDGER_RUN))
+    return [event for event in events if isinstance(event, BodyDropped)]
+
+
+def _parse(run: str, data: bytes) -> AnyEvent:
+    try:
+        return parse_event(data)
+    except ValueError as error:
+        raise UnprovenRun(run, f"it has what is no event: {error}") from error
+
+
+def _write(
+    path: Path,
+    store: LocalStore,
+    theirs: PostgresStore,
+    run: RemoteRun,
+    drops: Sequence[BodyDropped],
+    limit_bytes: int,
+) -> None:
+    """Write one run of the shared store as an export file."""
+    try:
+        lines = [bytes(frame.e) for frame in theirs.of_run(run.run, 0, run.v)]
+    except DamagedLedger as error:
+        raise UnprovenRun(run.name, str(error)) from error
+    events = [_parse(run.name, line) for line in lines]
+    if not events:
+        raise UnprovenRun(run.name, "it has no events")
+    named = {
+        digest for event, line in zip(events, lines, strict=True) for digest in named_bodies(event, line)
+    }
+    here = {digest for digest in named if store.bodies.path(digest).is_file()}
+    reasons = {drop.reason for drop in drops if drop.reason and not named.isdisjoint(drop.bodies)}
+    there = theirs.has_bodies((named | reasons) - here)
+    gone = tuple(
+        Dropped(drop.of, lost, drop.reason)
+        for drop in drops
+        if (lost := tuple(each for each in drop.bodies if each in named - here - there))
+    )
+    told = {each.reason for each in gone if each.reason}
+    entry = RunEntry(run.run, len(lines), event_digest(lines[-1]), bases_of(events), gone)
+    size_bytes = sum(map(len, lines))
+
+    def bodies() -> Iterator[tuple[str, bytes]]:
+        nonlocal size_bytes
+        for digest in sorted(((here | there) & named) | (told & (here | there))):
+            data = store.read_body(digest) if digest in here else _read(theirs, run, digest)
+            size_bytes += len(data)
+            if size_bytes > limit_bytes:
+                raise UnprovenRun(run.name, f"it takes more than {limit_bytes} bytes; `--limit` allows more")
+            yield digest, data
+
+    with path.open("wb") as file:
+        write_bundle(file, Manifest(FORMAT, run.home, (entry,)), [lines], bodies())
+
+
+def _read(theirs: PostgresStore, run: RemoteRun, digest: str) -> bytes:
+    try:
+        return theirs.read_body(digest)
+    except DamagedLedger as error:
+        raise UnprovenRun(run.name, str(error)) from error
+
+
+def _has_object(repository: Repository, oid: str) -> bool:
+    try:
+        return oid in repository.git
+    except ValueError:
+        return False
