@@ -168,7 +168,9 @@ def parse_error(arguments: list[str]) -> str | None:
     context = click.Context(cli, info_name="ledger")
     try:
         while isinstance(command, click.Group):
-            _, rest, _ = command.make_parser(context).parse_args(list(arguments))
+            # A group may have a command that needs no name.
+            named = getattr(command, "name_default", list[str])
+            _, rest, _ = command.make_parser(context).parse_args(named(list(arguments)))
             if not rest:
                 return "a command is missing"
             name, found, arguments = command.resolve_command(context, rest)

@@ -67,11 +67,13 @@ def _write_store(url: str, where: str, style: str) -> None:
 class _Syncs(click.Group):
     """The group `sync`: without a command's name it is `sync store`."""
 
+    def name_default(self, args: list[str]) -> list[str]:
+        """Return the words with the command's name that may be left out."""
+        return args if args and args[0] in (*self.commands, "--help", "-h") else ["store", *args]
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Name the command that may be left out."""
-        if not args or args[0] not in (*self.commands, *ctx.help_option_names, "-h"):
-            args = ["store", *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, self.name_default(args))
 
 
 @click.group(cls=_Syncs)

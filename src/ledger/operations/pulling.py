@@ -5,6 +5,7 @@ What is pulled is written as an export file first and taken in from there: the s
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from ledger.bundles import (
     named_bodies,
     write_bundle,
 )
-from ledger.errors import DamagedLedger
+from ledger.errors import DamagedLedger, DroppedBody
 from ledger.events import LEDGER_RUN, AnyEvent, BodyDropped, RunStarted, event_digest, parse_event
 from ledger.heads import RunHead
 from ledger.operations.importing import Imported, import_runs
@@ -36,6 +37,7 @@ from ledger.workspace import Workspace
 if TYPE_CHECKING:
     from ledger.store.postgres import PostgresStore
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _SHORT = 12
 """So many digits of a home are shown; any number that is enough may be given."""
 
@@ -206,36 +208,50 @@ def _write(
     named = {
         digest for event, line in zip(events, lines, strict=True) for digest in named_bodies(event, line)
     }
-    here = {digest for digest in named if store.bodies.path(digest).is_file()}
-    reasons = {drop.reason for drop in drops if drop.reason and not named.isdisjoint(drop.bodies)}
-    there = theirs.has_bodies((named | reasons) - here)
+    # What was dropped at home is dropped here, although the store may have it: it cannot forget.
     gone = tuple(
         Dropped(drop.of, lost, drop.reason)
         for drop in drops
-        if (lost := tuple(each for each in drop.bodies if each in named - here - there))
+        if (lost := tuple(digest for digest in drop.bodies if digest in named))
     )
-    told = {each.reason for each in gone if each.reason}
+    wanted = named.difference(*(each.bodies for each in gone)) | {each.reason for each in gone if each.reason}
+    bodies = _fetch(path.parent, store, theirs, run, sorted(wanted), limit_bytes - sum(map(len, lines)))
     entry = RunEntry(run.run, len(lines), event_digest(lines[-1]), bases_of(events), gone)
-    size_bytes = sum(map(len, lines))
-
-    def bodies() -> Iterator[tuple[str, bytes]]:
-        nonlocal size_bytes
-        for digest in sorted(((here | there) & named) | (told & (here | there))):
-            data = store.read_body(digest) if digest in here else _read(theirs, run, digest)
-            size_bytes += len(data)
-            if size_bytes > limit_bytes:
-                raise UnprovenRun(run.name, f"it takes more than {limit_bytes} bytes; `--limit` allows more")
-            yield digest, data
-
     with path.open("wb") as file:
-        write_bundle(file, Manifest(FORMAT, run.home, (entry,)), [lines], bodies())
+        read = ((digest, body.read_bytes()) for digest, body in bodies.items())
+        write_bundle(file, Manifest(FORMAT, run.home, (entry,)), [lines], read)
 
 
-def _read(theirs: PostgresStore, run: RemoteRun, digest: str) -> bytes:
-    try:
-        return theirs.read_body(digest)
-    except DamagedLedger as error:
-        raise UnprovenRun(run.name, str(error)) from error
+def _fetch(
+    folder: Path,
+    store: LocalStore,
+    theirs: PostgresStore,
+    run: RemoteRun,
+    digests: Sequence[str],
+    limit_bytes: int,
+) -> dict[str, Path]:
+    """Bring bodies into files of a folder; returns those that there are. Which must be there others check.
+
+    Raises:
+        UnprovenRun: One is named by what is no digest, or they take more than they may.
+    """
+    found: dict[str, Path] = {}
+    for digest in digests:
+        if not _DIGEST.fullmatch(digest):
+            raise UnprovenRun(run.name, f"it names a body {digest!r}, which is no digest")
+        try:
+            here = store.bodies.path(digest).is_file()
+            data = store.read_body(digest) if here else theirs.read_body(digest)
+        except (DamagedLedger, DroppedBody):
+            continue
+        limit_bytes -= len(data)
+        if limit_bytes < 0:
+            raise UnprovenRun(
+                run.name, "it takes more bytes than are allowed; `ledger pull --limit` allows more"
+            )
+        found[digest] = folder / digest
+        found[digest].write_bytes(data)
+    return found
 
 
 def _has_object(repository: Repository, oid: str) -> bool:

@@ -75,6 +75,7 @@ CASES: dict[str, tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]] = {
     "commit": (GATED, ("commit", "--candidate", "-m", "x")),
     "run start": ((("run", "finish"),), ("run", "start", "next")),
     "run finish": ((), ("run", "finish")),
+    "run continue": ((("run", "finish"),), ("run", "continue", "work", "--candidate", "--name", "next")),
     "redact": ((), ("redact", "work:3")),
     "gc": ((("run", "finish"),), ("gc", "--keep", "0h", "--apply")),
     "import git": ((), ("import", "git", "--root", "HEAD")),
