@@ -171,8 +171,7 @@ class LedgerKeeper(LedgerReader):
             if not chosen:
                 return []
             workspace = self._asking(RunImported, "pull", runs=sorted(names))
-            pulled = pulling.pull(workspace, shared, chosen, source=url, limit_bytes=limit_bytes)
-            return list(pulled)
+            return pulling.pull(workspace, shared, chosen, source=url, limit_bytes=limit_bytes)
 
     def sync_refs(self, remote: str = "", *, dry_run: bool = False) -> RefsSynced:
         """Push the refs of own runs to a Git remote, and fetch what it has. See `refsync.sync_refs`."""

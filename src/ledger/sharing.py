@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 import pygit2
 
@@ -22,6 +23,7 @@ KEY = "ledger.store"
 VARIABLE = "LEDGER_STORE"
 """The environment's, which goes first; ``none`` turns it off."""
 
+_HOST = re.compile(r"(?:\[[0-9a-fA-F:.%]*\]|[^:\[\]/]*)(?::\d*)?")
 _SCHEMES = ("postgresql", "postgres")
 _SECRETS = ("password", "sslpassword", "passfile")
 _SECRETS_KEPT = ("passfile",)
@@ -41,11 +43,19 @@ def check_url(url: str) -> str:
         raise BadStoreUrl("the URL", str(error)) from None
     if parts.scheme not in _SCHEMES:
         raise BadStoreUrl(url.partition(":")[0], "it begins with none of postgresql:// and postgres://")
+    if not _is_plain(parts):
+        raise BadStoreUrl(without_password(url), "a host, a port or the database is none")
     given = parse_qsl(parts.query, keep_blank_values=True)
     secrets = [name for name, _ in given if name in _SECRETS and name not in _SECRETS_KEPT]
     if held or secrets:
         raise PasswordInUrl(without_password(url))
     return url
+
+
+def _is_plain(parts: SplitResult) -> bool:
+    """Tell whether a URL is read as it was meant: of a password with a slash the rest would be the path."""
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    return "@" not in parts.path + parts.fragment and all(map(_HOST.fullmatch, hosts))
 
 
 def without_password(url: str) -> str:
@@ -54,10 +64,14 @@ def without_password(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return f"{url.partition(':')[0]}:…"
+    if parts.scheme not in _SCHEMES or not _is_plain(parts):
+        return f"{url.partition(':')[0]}:…"
     user, _, host = parts.netloc.rpartition("@")
     netloc = f"{user.partition(':')[0]}@{host}" if user else host
     query = [(name, value) for name, value in parse_qsl(parts.query) if name not in _SECRETS]
-    return urlunsplit((parts.scheme, netloc, parts.path, urlencode(query, safe="/:,"), parts.fragment))
+    said = f"?{urlencode(query, safe='/:,')}" if query else ""
+    # Not `urlunsplit`: where no host is named it leaves out the slashes.
+    return f"{parts.scheme}://{netloc}{parts.path}{said}"
 
 
 def configured_store(repository: Repository) -> tuple[str, str] | None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 
@@ -23,7 +23,7 @@ from ledger.bundles import (
     named_bodies,
     write_bundle,
 )
-from ledger.errors import DamagedLedger, DroppedBody
+from ledger.errors import DamagedLedger, DroppedBody, LedgerError
 from ledger.events import LEDGER_RUN, AnyEvent, BodyDropped, RunStarted, event_digest, parse_event
 from ledger.heads import RunHead
 from ledger.operations.importing import Imported, import_runs
@@ -31,7 +31,7 @@ from ledger.repository import Repository
 from ledger.sharing_errors import AmbiguousRun, BaseElsewhere, NoSharedRun, UnprovenRun
 from ledger.store.homes import home_of
 from ledger.store.local import LocalStore
-from ledger.transfer_errors import InvalidBundle, MissingBase
+from ledger.transfer_errors import DivergedRun, InvalidBundle, MissingBase
 from ledger.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -140,8 +140,11 @@ def pull(
     *,
     source: str,
     limit_bytes: int = LIMIT_BYTES,
-) -> Iterator[Pulled]:
-    """Take runs in, one after the other, as far as they are not here yet; yields what became of each.
+) -> list[Pulled]:
+    """Take runs in, one after the other, as far as they are not here yet.
+
+    One that is refused keeps none of the others out; the first refusal is raised in the end, and its notes
+    name what was taken in, and what else was refused.
 
     Args:
         workspace: Where to.
@@ -155,25 +158,50 @@ def pull(
         BaseElsewhere: The Git objects that it begins from are not here. Nothing of it was taken in.
         DivergedRun: Another run has the name here, or another event a version. Nothing of it was taken in.
     """
-    drops: dict[str, list[BodyDropped]] = {}
+    pulled, refused = list[Pulled](), list[LedgerError]()
+    way = _Way(workspace, shared, source, limit_bytes)
     for run in runs:
-        here = workspace.store.heads().get(run.run)
+        try:
+            pulled.append(Pulled(run, way.bring(run)))
+        except (UnprovenRun, BaseElsewhere, DivergedRun) as error:
+            refused.append(error)
+    if refused:
+        first, *others = refused
+        for each in (each for each in pulled if each.imported is not None):
+            first.add_note(f"taken in: {each.run.run}:{each.run.v}")
+        for other in others:
+            first.add_note(f"refused as well: {other}")
+        raise first
+    return pulled
+
+
+class _Way(NamedTuple):
+    """From a shared store into a ledger."""
+
+    workspace: Workspace
+    shared: PostgresStore
+    source: str
+    limit_bytes: int
+
+    def bring(self, run: RemoteRun) -> Imported | None:
+        """Take one run in; return None where all of it is here."""
+        store = self.workspace.store
+        here = store.heads().get(run.run)
         if here is not None and here.imported and (here.v, here.digest) == (run.v, run.digest):
-            yield Pulled(run, None)
-            continue
-        theirs = shared.at_home(run.home)
-        if run.home not in drops:
-            drops[run.home] = _drops(theirs)
+            return None
+        theirs = self.shared.at_home(run.home)
         with tempfile.TemporaryDirectory(prefix="ledger-pull-") as scratch:
             path = Path(scratch, "run")
             try:
-                _write(path, workspace.store, theirs, run, drops[run.home], limit_bytes)
-                (imported,) = import_runs(workspace, path, limit_bytes=limit_bytes, source=source)
+                _write(path, store, theirs, run, self.limit_bytes)
+                (imported,) = import_runs(
+                    self.workspace, path, limit_bytes=self.limit_bytes, source=self.source
+                )
             except InvalidBundle as error:
                 raise UnprovenRun(run.name, error.reason) from error
             except MissingBase as error:
                 raise BaseElsewhere(error.run, error.commit, error.tree) from error
-        yield Pulled(run, imported)
+        return imported
 
 
 def _drops(theirs: PostgresStore) -> list[BodyDropped]:
@@ -194,7 +222,6 @@ def _write(
     store: LocalStore,
     theirs: PostgresStore,
     run: RemoteRun,
-    drops: Sequence[BodyDropped],
     limit_bytes: int,
 ) -> None:
     """Write one run of the shared store as an export file."""
@@ -211,7 +238,7 @@ def _write(
     # What was dropped at home is dropped here, although the store may have it: it cannot forget.
     gone = tuple(
         Dropped(drop.of, lost, drop.reason)
-        for drop in drops
+        for drop in _drops(theirs)
         if (lost := tuple(digest for digest in drop.bodies if digest in named))
     )
     wanted = named.difference(*(each.bodies for each in gone)) | {each.reason for each in gone if each.reason}
@@ -246,9 +273,7 @@ def _fetch(
             continue
         limit_bytes -= len(data)
         if limit_bytes < 0:
-            raise UnprovenRun(
-                run.name, "it takes more bytes than are allowed; `ledger pull --limit` allows more"
-            )
+            raise UnprovenRun(run.name, "it takes more bytes than are allowed; `--limit` allows more")
         found[digest] = folder / digest
         found[digest].write_bytes(data)
     return found

@@ -80,7 +80,10 @@ def sync_refs(workspace: Workspace, remote: str = "", *, dry_run: bool = False) 
     if not dry_run:
         _note_pushed(workspace, remote, pushed)
     if refused:
-        raise RefsRefused(remote, refused)
+        error = RefsRefused(remote, refused)
+        for each in (*fetched, *pushed):
+            error.add_note(f"{each.way} {each.ref}")
+        raise error
     return RefsSynced(remote, (*fetched, *pushed), tuple(_retired(workspace.store.heads(), there)))
 
 

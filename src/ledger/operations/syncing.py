@@ -21,6 +21,7 @@ from ledger.projections.shared import (
 from ledger.repository import Repository
 from ledger.sharing import connect, label_of
 from ledger.stamps import Stamp
+from ledger.store.disk import write_cached
 from ledger.store.homes import home_of
 from ledger.store.local import LocalStore
 
@@ -114,6 +115,10 @@ class _Way(NamedTuple):
             sent = tuple(projection.send(head.run) for head in runs)
         if not dry_run and not projection.stopped:
             write_cursor(cache, Cursor(url, home, position))
+        for head, each in zip(runs, sent, strict=True):
+            if head.finished and each.there_v >= head.v and not dry_run:
+                # A mark, not truth: the run exists somewhere else too.
+                write_cached(store.root / "exported" / head.digest, b"")
         moved = tuple(each for each in sent if each.until_v > each.from_v or each.there_v > each.until_v)
         waiting = sum(max(0, head.v - each.there_v) for head, each in zip(runs, sent, strict=True))
         return Synced(url, home, moved, waiting if projection.stopped else 0)

@@ -110,12 +110,19 @@ def test_which_run_is_meant(clones: Clones, sent: Path, make_repo: Callable[...,
 
 
 def test_another_run_of_the_name_is_refused(clones: Clones, sent: Path) -> None:
+    """What is here stays, and the other runs are taken in all the same, which the error says."""
+    with Ledger.open(sent) as ledger:
+        ledger.finish()
+    work(sent, "second")
+    sync(sent)
     two = clones.clone("two")
     work(two, "first")
     before = stored(two, "first")
-    with pytest.raises(DivergedRun), Ledger.open(two) as here:
-        here.pull(["first"])
+    with pytest.raises(DivergedRun) as refused, Ledger.open(two) as here:
+        here.pull()
     assert stored(two, "first") == before
+    assert stored(two, "second") == stored(sent, "second")
+    assert refused.value.__notes__ == ["taken in: second:3"]
 
 
 def test_a_base_that_came_through_git_alone(clones: Clones, git: Callable[..., str]) -> None:

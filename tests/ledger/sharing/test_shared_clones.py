@@ -144,6 +144,21 @@ def test_the_store_is_shown_set_and_unset(people: tuple[Person, Person], clones:
     ann("store", "--migrate", code=2)
 
 
+def test_a_database_is_prepared_by_its_owner(people: tuple[Person, Person], clones: Clones, postgres) -> None:
+    """Before, everybody is told what to do; the second time changes nothing."""
+    postgres.execute("create database bare owner ledger_owner")
+    ann, _ = people
+    owner, both = postgres.url("bare", "ledger_owner"), postgres.url("bare", "wr")
+    ann("store", both)
+    assert "2 events wait for the shared store" in ann("run", "start", "x", "--name", "x").err
+    ann("sync", code=2).refuses(2, "ledger store --migrate")
+    ann("store", "--migrate", owner)
+    ann("store", "--migrate", owner)
+    assert ann("sync").out == "x:2\n"
+    postgres.execute("create database foreign_one owner postgres")
+    ann("store", "--migrate", postgres.url("foreign_one", "wr"), code=7).refuses(7, "permission denied")
+
+
 def test_listing_and_pulling(people: tuple[Person, Person]) -> None:
     """What there is as a table and for programs; what is not there says where to look."""
     ann, bob = people

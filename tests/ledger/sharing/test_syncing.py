@@ -60,6 +60,7 @@ def test_every_own_run_once_and_byte_for_byte(clones: Clones) -> None:
     before = clones.rows("select max(seq) from ledger.events")
     with Ledger.open(one) as ledger:
         assert ledger.unsent() == 5
+        assert ledger.status().unexported == ("first",)
         preview = ledger.sync(dry_run=True)
     assert clones.rows("select max(seq) from ledger.events") == before
     assert {each.run: (each.from_v, each.until_v) for each in preview.runs} == {
@@ -70,6 +71,8 @@ def test_every_own_run_once_and_byte_for_byte(clones: Clones) -> None:
     assert_same(clones, one, two)
     with Ledger.open(one) as ledger:
         assert ledger.unsent() == 0
+        # The finished run exists elsewhere now.
+        assert ledger.status().unexported == ()
 
 
 def test_the_writers_role_is_enough(clones: Clones, shared_urls) -> None:
@@ -216,9 +219,13 @@ def test_a_password_is_never_kept_or_shown(clones: Clones, url: str, monkeypatch
         with pytest.raises(PasswordInUrl):
             ledger.sync()
         assert "Sekr3t" not in ledger.status().shared
-        for other in ("mysql://db/ledger", "db.example", "postgresql://[db/x"):
-            with pytest.raises(BadStoreUrl):
+        strange = ("mysql://db/ledger", "db.example", "postgresql://[db/x", "postgresql://ann:Se/Kr3t@db/x")
+        for other in strange:
+            monkeypatch.setenv("LEDGER_STORE", other)
+            assert "Kr3t" not in ledger.status().shared
+            with pytest.raises(BadStoreUrl) as bad:
                 ledger.set_store(other)
+            assert "Kr3t" not in str(bad.value)
     assert (one / ".git/config").read_bytes() == before
 
 
