@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from msgspec import UNSET
 
+sys.path.insert(0, str(Path(__file__).parent))
+from gatebook import die_at, in_a_fork
+
 from ledger.api import Ledger
 from ledger.errors import RunOpen
 from ledger.events import PatchApplied, RunStarted, event_digest
+from ledger.projections.refs import RunRef
+from ledger.requests import AlreadyDone
 from ledger.sharing_errors import ElsewhereAtHead, NotHere, StateElsewhere
+from ledger.store.local import LocalStore
+from patches.publication import Publication
 from patches.worktree_errors import DirtyPath
 
 BASE = {
@@ -171,8 +180,6 @@ def test_what_is_not_here(target: Path, git: Callable[..., str]) -> None:
 
 def test_asked_again_under_its_id_it_is_once(target: Path) -> None:
     """A retry says what was done; the same id for another run is refused by the log."""
-    from ledger.requests import AlreadyDone
-
     id_ = "01a2273b-fb44-7b26-9f0d-8675948439f8"
     with Ledger.open(target) as ledger:
         with ledger.once(id_):
@@ -181,3 +188,38 @@ def test_asked_again_under_its_id_it_is_once(target: Path) -> None:
             ledger.continue_run("port", name="child")
         assert again.value.event.reference == "child:1"
         assert done.event == "child:3"
+
+
+STEPS = [(LocalStore, "append"), (Publication, "_place"), (RunRef, "_publish")]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
+def test_killed_on_the_way(
+    target: Path, git: Callable[..., str], step: tuple[type, str], after: bool
+) -> None:
+    """The same request again ends it: one run, its tree in candidate, index and work tree."""
+    id_ = "01a2273b-fb44-7b26-9f0d-8675948439f8"
+
+    def asking() -> None:
+        with Ledger.open(target) as ledger, ledger.once(id_), suppress(AlreadyDone):
+            ledger.continue_run("port", name="child")
+
+    def dying() -> None:
+        die_at(step, 1, after=after)
+        asking()
+
+    assert in_a_fork(dying) == 9
+    asking()
+    with Ledger.open(target) as ledger:
+        accepted = ledger.tree("port:green")
+        assert [type(event).__name__ for event in ledger.events("child")] == [
+            "RunStarted",
+            "PolicySet",
+            "PatchApplied",
+        ]
+        assert ledger.status().candidate == accepted
+        assert ledger.status().drift == ()
+        assert not ledger.status().pending
+    git("add", "--all", cwd=target)
+    assert git("write-tree", cwd=target) == accepted
