@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 
 from ledger.operations.exporting import rename_beside
-from ledger.query.cache import Cache, quoted, row_order
+from ledger.query.cache import Cache, quoted
+from ledger.query.loading import row_order
 from ledger.query.views import TABLE_NAMES, attach_columns, create_views
 from ledger.query_errors import DatabaseInTheWay
 from ledger.repository import Repository

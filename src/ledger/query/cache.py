@@ -15,20 +15,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from ledger.errors import DroppedBody
 from ledger.events import BodyDropped, RetentionApplied
 from ledger.frames import Cursor, Frame
-from ledger.measurements import Report
-from ledger.query.bulk import Source, load_segments
+from ledger.query.bulk import Source
+from ledger.query.loading import add_bodies, load, load_many, row_order
 from ledger.query.rows import Rows, rows_of
-from ledger.query.tables import PATH_COLUMNS, TABLES, Table
+from ledger.query.tables import TABLES
 from ledger.store.local import LocalStore
 from ledger.store.segments import Place
 
@@ -129,7 +125,7 @@ class Cache:
         if any(isinstance(frame.event, BodyDropped | RetentionApplied) for frame in frames):
             return False  # What they took away is not to be answered from what was loaded before.
         rows = rows_of(frames)
-        self._add_bodies(connection, rows, self._parts)
+        add_bodies(connection, rows, self._store.read_body, self._parts)
         if self._tail_rows + len(rows) > TAIL_ROWS:
             return False
         try:
@@ -150,7 +146,7 @@ class Cache:
                 return parts
         frames, end = few or self._all(start)
         rows = rows_of(frames)
-        self._add_bodies(connection, rows, _parts(len(shards)))
+        add_bodies(connection, rows, self._store.read_body, _parts(len(shards)))
         self._end = end
         if len(rows) > TAIL_ROWS and end is not None:
             shard = self._publish(connection, rows, shards, end)
@@ -193,27 +189,12 @@ class Cache:
         if shard is not None:
             return self._reattach(connection, [*shards, shard])
         connection.execute("create schema tail")
-        number = self._load_many(connection, "tail", source, _parts(len(shards)))
+        number = load_many(connection, "tail", source, self._store.read_body, _parts(len(shards)))
         if number is None:
             connection.execute("drop schema tail cascade")
             return None
         self._tail_rows = number
         return [*_parts(len(shards)), "tail"]
-
-    def _load_many(
-        self, connection: DuckDBPyConnection, target: str, source: Source, parts: Sequence[str]
-    ) -> int | None:
-        """Load frames in bulk, and what their bodies hold, and return the number of rows."""
-        loaded = load_segments(connection, target, source, parts)
-        if loaded is None:
-            return None
-        rows = Rows()
-        rows.base_trees, rows.reports = loaded.listings, loaded.reports
-        for policy in loaded.policies:
-            rows.add_policy(policy)
-        self._add_bodies(connection, rows, parts)
-        load(connection, target, rows, [*parts, target], create=False)
-        return loaded.rows + len(rows)
 
     def _shards(self) -> list[Shard]:
         """Return files that follow one another from position 1, the widest at each step."""
@@ -249,22 +230,6 @@ class Cache:
             attached.append(shard)
         return attached
 
-    def _add_bodies(self, connection: DuckDBPyConnection, rows: Rows, parts: Sequence[str]) -> None:
-        """Add what the bodies hold that frames name: listings that no part has yet, and reports."""
-        for tree, listing in rows.base_trees.items():
-            known = any(
-                connection.execute(
-                    f"select 1 from {part}.base_file where tree = unhex(?) limit 1", [tree]
-                ).fetchone()
-                for part in parts
-            )
-            if not known:
-                rows.add_listing(tree, self._store.read_body(listing))
-        for run, v, digest in rows.reports:
-            # What a dropped report listed is gone with it.
-            with suppress(DroppedBody):
-                rows.add_report(run, v, msgspec.json.decode(self._store.read_body(digest), type=Report))
-
     def _publish(
         self, connection: DuckDBPyConnection, rows: Rows, shards: Sequence[Shard], place: Place
     ) -> Shard | None:
@@ -282,7 +247,7 @@ class Cache:
         """Write frames as a file in bulk; None where they are not understood, or as `_publish`."""
 
         def fill(parts: Sequence[str]) -> int | None:
-            return self._load_many(connection, "fresh", source, parts)
+            return load_many(connection, "fresh", source, self._store.read_body, parts)
 
         return self._publish_filled(connection, fill, shards, place)
 
@@ -361,62 +326,6 @@ def _lineage(connection: DuckDBPyConnection, follows: str) -> str:
     for (raw,) in connection.execute("select raw from fresh.path order by path_id").fetchall():
         digest.update(b"%d:%b" % (len(raw), raw))
     return digest.hexdigest()[:16]
-
-
-def row_order(table: str) -> str:
-    """Return how the rows of a table lie, as SQL: a reader of one run or tree skips the rest."""
-    return {"path": "order by all", "base_file": "order by tree, path_id"}.get(table, "order by run, v")
-
-
-def load(
-    connection: DuckDBPyConnection, target: str, rows: Rows, parts: Sequence[str], *, create: bool = True
-) -> None:
-    """Fill the tables in ``target``, which are made here or there already; path ids go on from ``parts``."""
-    known = " union all ".join(f"select path_id, raw from {part}.path" for part in parts)
-    known = known or "select 0::integer as path_id, null::blob as raw where false"
-    shape = '[{"local":"INTEGER","path":"VARCHAR","raw":"VARCHAR"}]'
-    connection.execute(
-        f"""
-        create or replace temp table local_path as
-        with mine as (
-            select r.local, r.path, unhex(r.raw) as raw
-            from (select unnest(from_json(?::json, '{shape}')) as r)
-        ), known as ({known})
-        select mine.*, known.path_id is null as fresh, coalesce(
-            known.path_id,
-            (select coalesce(max(path_id), 0) from known)
-                + row_number() over (partition by known.path_id is null order by mine.local)
-        )::integer as path_id
-        from mine left join known using (raw)
-        """,
-        [rows.path_document()],
-    )
-    head = "create table {} as" if create else "insert into {}"
-    connection.execute(
-        f"{head.format(target + '.path')} select path_id, path, raw from local_path where fresh order by 1"
-    )
-    for table in TABLES:
-        if create or rows.tables[table.name]:
-            _load_table(connection, head.format(f"{target}.{table.name}"), table, rows)
-    connection.execute("drop table local_path")
-
-
-def _load_table(connection: DuckDBPyConnection, head: str, table: Table, rows: Rows) -> None:
-    shape = ",".join(f'"{name}":"{kind}"' for name, (kind, _) in table.columns.items())
-    values: list[str] = []
-    joins = ""
-    for name, (_, expression) in table.columns.items():
-        if name in PATH_COLUMNS:
-            joins += f" left join local_path as {name}_of on {name}_of.local = r.{name}"
-            values.append(f"{name}_of.path_id as {name}")
-        else:
-            values.append(f"{expression.replace(name, f'r.{name}')} as {name}")
-    order = row_order(table.name)
-    connection.execute(
-        f"{head} select {', '.join(values)} "
-        f"from (select unnest(from_json(?::json, '[{{{shape}}}]')) as r){joins} {order}",
-        [rows.document(table)],
-    )
 
 
 def _parts(count: int) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ledger.query.cache import load
+from ledger.query.loading import load
 from ledger.query.rows import Rows
 from ledger.query.views import attach_columns, create_views
 from ledger.query_errors import NoSuchRelation

@@ -13,8 +13,9 @@ import msgspec
 
 from ledger.frames import Frame
 from ledger.measurements import Report
-from ledger.query.cache import Cache, load
+from ledger.query.cache import Cache
 from ledger.query.limits import limit_memory
+from ledger.query.loading import load
 from ledger.query.rows import rows_of
 from ledger.query.views import attach_columns, create_views
 from ledger.store.local import LocalStore

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -33,6 +33,7 @@ BATCH_ROWS = 16_384
 """Also the size of a row group, so that a batch reads no row group twice."""
 
 _NAME = re.compile(r"\d{20}\.seal")
+_Hashed = TypeVar("_Hashed", bound=Struct)
 
 
 class Seal(Struct, frozen=True, kw_only=True):
@@ -75,8 +76,7 @@ _seal = msgspec.json.Decoder(Seal, strict=True)
 
 def encode_seal(seal: Seal) -> bytes:
     """Return the bytes of a seal: as a frame, it begins with the hash of the rest."""
-    body = msgspec.json.encode(seal)[1:]
-    return b'%b%b",%b\n' % (_HEAD, sha256(_DOMAIN + body).hexdigest().encode(), body)
+    return encode_hashed(_DOMAIN, seal)
 
 
 def parse_seal(data: bytes) -> Seal:
@@ -85,11 +85,25 @@ def parse_seal(data: bytes) -> Seal:
     Raises:
         ValueError: The bytes are not those that were written.
     """
-    body = data[_BODY_AT:].removesuffix(b"\n")
-    seal = _seal.decode(b"{" + body)
-    if encode_seal(seal) != data:
+    return parse_hashed(_DOMAIN, data, _seal)
+
+
+def encode_hashed(domain: bytes, value: Struct) -> bytes:
+    """Return a line of JSON that begins with the hash of the rest, which covers ``domain`` too."""
+    body = msgspec.json.encode(value)[1:]
+    return b'%b%b",%b\n' % (_HEAD, sha256(domain + body).hexdigest().encode(), body)
+
+
+def parse_hashed(domain: bytes, data: bytes, decoder: msgspec.json.Decoder[_Hashed]) -> _Hashed:
+    """Return what `encode_hashed` has encoded.
+
+    Raises:
+        ValueError: The bytes are not those that were written.
+    """
+    value = decoder.decode(b"{" + data[_BODY_AT:].removesuffix(b"\n"))
+    if encode_hashed(domain, value) != data:
         raise ValueError("its hash does not match its bytes")
-    return seal
+    return value
 
 
 class Sealed:
