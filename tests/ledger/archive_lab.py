@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import duckdb
 import pytest
@@ -22,8 +23,8 @@ EFFECTS = ("publish_durably", "write_durably", "sync_directory", "unlink")
 
 
 @contextmanager
-def crash_at(step: int, *, persisted: bool) -> Iterator[list[str]]:
-    """Let the archive die at its ``step``-th change of the disk, before it or just after; count them."""
+def crash_at(step: int, *, persisted: bool, module: ModuleType = archive_module) -> Iterator[list[str]]:
+    """Let an archive's module die at its ``step``-th change of the disk, before it or just after; count them."""
     done: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
 
@@ -39,18 +40,18 @@ def crash_at(step: int, *, persisted: bool) -> Iterator[list[str]]:
             return act
 
         for name in EFFECTS[:-1]:
-            patch.setattr(archive_module, name, dying(name, getattr(archive_module, name)))
+            patch.setattr(module, name, dying(name, getattr(module, name)))
         patch.setattr(Path, "unlink", dying("unlink", Path.unlink))
         yield done
 
 
-def crashes(act: Callable[[], object]) -> Iterator[None]:
+def crashes(act: Callable[[], object], module: ModuleType = archive_module) -> Iterator[None]:
     """Run ``act`` again and again, dying at every step of it, before and after; yield behind each death."""
     step = 0
     while True:
         step += 1
         for persisted in (False, True):
-            with crash_at(step, persisted=persisted) as done:
+            with crash_at(step, persisted=persisted, module=module) as done:
                 try:
                     act()
                 except Crash:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
+from pathlib import Path
 
 import click
 
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.session import id_option, open_ledger, say
+from ledger.cli.sharedoptions import store_option
 from ledger.moments import show_moment
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 604_800}
@@ -15,9 +18,20 @@ _AGE = re.compile(rf"([0-9]+)([{''.join(_UNITS)}])")
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only list what would be sealed.")
+@click.option("--dry-run", is_flag=True, help="Only list what would be sealed or moved.")
+@click.option(
+    "--shared",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Move finished runs of the shared ledger to Parquet files in DIR instead.",
+)
+@store_option
+@click.option("--keep", metavar="AGE", default="0h", help="With --shared: leave runs that ended within 7d.")
+@click.option("--verify", is_flag=True, help="With --shared: prove what is in DIR, and move nothing.")
 @format_options
-def archive(dry_run: bool, style: str) -> None:
+def archive(
+    dry_run: bool, shared: Path | None, store: str | None, keep: str, verify: bool, style: str
+) -> None:
     """Seal the log so far: Parquet files instead of JSON lines.
 
     Each closed segment, and the open one, becomes sealed/<first>.parquet, a third of the size or less, which
@@ -27,7 +41,19 @@ def archive(dry_run: bool, style: str) -> None:
     \b
     ledger archive --dry-run
     ledger archive
+    ledger archive --shared /srv/ledger-archive --keep 7d
     """  # noqa: D301 - click reads the backspace
+    if shared is not None:
+        from ledger.cli.sharedarchiving import move, plan, prove
+
+        before_ns = time.time_ns() - parse_age_ns(keep)
+        if verify:
+            prove(shared, style)
+        elif dry_run:
+            plan(store, shared, before_ns, style)
+        else:
+            move(store, shared, before_ns, style)
+        return
     ledger = open_ledger()
     columns = ("first", "events", "log_bytes", "sealed_bytes")
     if dry_run:

@@ -98,6 +98,7 @@ def _table() -> Iterator[tuple[type[BaseException], ExitCode]]:
         *_sharing_rows(),
         *_travel_rows(),
         *_shared_rows(),
+        *_archive_rows(),
         *_tracking_rows(),
         *_tokenizer_rows(),
         (errors.LedgerError, USAGE),
@@ -226,6 +227,13 @@ def _shared_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
     yield (shared_errors.StoreBusy, TRY_AGAIN)
     yield (shared_errors.StoreUnreachable, INPUT_OUTPUT)
     yield (shared_errors.StoreForbids, PROTECTED)
+
+
+def _archive_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
+    from ledger import archive_errors
+
+    yield (archive_errors.DamagedArchive, DAMAGED)
+    yield (archive_errors.NotForgotten, PROTECTED)
 
 
 def _tracking_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:

@@ -13,6 +13,7 @@ import click
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.paging import paged
 from ledger.cli.session import open_reader, say
+from ledger.cli.sharedoptions import store_option
 
 if TYPE_CHECKING:
     from ledger.gates.settings import SqlLimits
@@ -81,10 +82,27 @@ def _ask(text: str, parameters: Mapping[str, str], limits: SqlLimits, style: str
 
 @click.command()
 @click.argument("query", default="-")
+@click.option("--shared", is_flag=True, help="Ask the shared ledger, its server and its archive, instead.")
+@store_option
+@click.option(
+    "--archive",
+    envvar="LEDGER_ARCHIVE",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="With --shared: the archive of it; by default LEDGER_ARCHIVE.",
+)
 @_limited
 @format_options
 @paged
-def sql(query: str, parameters: Mapping[str, str], limits: SqlLimits, style: str) -> None:
+def sql(
+    query: str,
+    shared: bool,
+    store: str | None,
+    archive: Path | None,
+    parameters: Mapping[str, str],
+    limits: SqlLimits,
+    style: str,
+) -> None:
     """Ask in SQL. QUERY is the statement itself, a file, or "-" for standard input.
 
     `ledger schema` describes the views and macros, `ledger query` has questions ready. SQL sees the
@@ -94,8 +112,15 @@ def sql(query: str, parameters: Mapping[str, str], limits: SqlLimits, style: str
     \b
     ledger sql "select path, count(*) from patch_files group by all"
     ledger sql 'from patches where run = $run' --param run=fix-2kf9 --format csv
+    ledger sql --shared "select repository, count(*) from runs group by all"
     """  # noqa: D301 - click reads the backspace
-    _ask(_query_text(query), parameters, limits, style)
+    if not shared:
+        _ask(_query_text(query), parameters, limits, style)
+        return
+    from ledger.sharedarchive.asking import select_shared
+
+    answer = select_shared(store, archive, _query_text(query), parameters, limits)
+    write_rows(answer.columns, answer.rows, style, own_names=True)
 
 
 def _query_text(query: str) -> str:

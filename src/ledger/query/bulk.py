@@ -7,7 +7,7 @@ by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -83,7 +83,11 @@ class Loaded(NamedTuple):
 
 
 def load_segments(
-    connection: DuckDBPyConnection, target: str, source: Source, parts: Sequence[str]
+    connection: DuckDBPyConnection,
+    target: str,
+    source: Source,
+    parts: Sequence[str],
+    without: Container[str] = (),
 ) -> Loaded | None:
     """Create the tables in ``target`` and fill them from segments whose chain was checked.
 
@@ -92,6 +96,7 @@ def load_segments(
         target: Its name.
         source: The frames.
         parts: What path ids continue.
+        without: Tables that are left empty.
 
     Returns:
         None where bulk loading does not understand the frames; what ``target`` has then is not whole.
@@ -107,7 +112,8 @@ def load_segments(
         known = parts if head.startswith("create") else [*parts, target]
         _number_paths(connection, relations["staged_path"], head.format(f"{target}.path"), known)
         for table in TABLES:
-            _fill(connection, head.format(f"{target}.{table.name}"), table, relations.get(table.name))
+            relation = None if table.name in without else relations.get(table.name)
+            _fill(connection, head.format(f"{target}.{table.name}"), table, relation)
         _note_rest(connection, loaded)
         head = "insert into {}"
         for name in (*_STAGES, "change", "path"):

@@ -5,7 +5,7 @@ Path ids and base listings go on from what other parts have: each part is a sche
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,7 @@ def load_many(
     source: Source,
     read_body: Callable[[str], bytes],
     parts: Sequence[str],
+    without: Container[str] = (),
 ) -> int | None:
     """Fill the tables in ``target``, which are made here, with frames in bulk and what their bodies hold.
 
@@ -92,11 +93,12 @@ def load_many(
         source: The frames.
         read_body: Gives listings and reports; raises `DroppedBody` for one that was dropped.
         parts: What path ids and base listings go on from.
+        without: Tables that are left empty.
 
     Returns:
         The number of rows; None where the frames are not understood, and ``target`` is not whole.
     """
-    loaded = load_segments(connection, target, source, parts)
+    loaded = load_segments(connection, target, source, parts, without)
     if loaded is None:
         return None
     rows = Rows()
