@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ledger.sharedarchive.batches import read_parquet, sweep, write_batch
-from ledger.sharedarchive.layout import RUNS, BatchSeal, RunPart, SharedArchive, StoredEvent, run_key
+from ledger.sharedarchive.layout import (
+    RUNS,
+    BatchSeal,
+    RunPart,
+    SharedArchive,
+    StoredEvent,
+    file_of,
+    run_key,
+)
+from ledger.sharedarchive.staging import encode_json
 from ledger.store.locks import locked
 
 if TYPE_CHECKING:
@@ -56,10 +65,11 @@ def plan_moves(shared: Archival, root: Path, ended_before_ns: int) -> list[Plann
         DamagedArchive: The archive is not what was written.
         StoreUnreachable: The server does not answer.
     """
-    archived = _archived(SharedArchive.open(root)) if (root / "FORMAT").exists() else {}
+    closed = _closed(shared, ended_before_ns)
+    archived = _archived(SharedArchive.open(root), closed) if (root / "FORMAT").exists() else {}
     return [
         Planned(run.label, run.run, run.v - max(run.archived_v, _v_of(archived, run)), _day(run))
-        for run in _closed(shared, ended_before_ns)
+        for run in closed
         if run.v > _v_of(archived, run)
     ]
 
@@ -82,8 +92,8 @@ def move_closed(shared: Archival, root: Path, ended_before_ns: int) -> Iterator[
     archive = SharedArchive.open(root, create=True)
     with locked(root / ".lock", _LOCK_TIMEOUT_S):
         sweep(archive)
-        archived = _archived(archive)
         closed = _closed(shared, ended_before_ns)
+        archived = _archived(archive, closed)
         for run in closed:
             # A crash came between the seal and the server.
             if _v_of(archived, run) > run.archived_v:
@@ -91,7 +101,7 @@ def move_closed(shared: Archival, root: Path, ended_before_ns: int) -> Iterator[
         for day, runs in _batches(run for run in closed if run.v > _v_of(archived, run)):
             parts = sorted(_parts(shared.events({run.run_key for run in runs})), key=lambda part: part.key)
             seal = write_batch(archive, day, parts, shared.read_body)
-            archived = _archived(archive, seal)
+            archived = _archived(archive, runs, seal)
             forgotten = [_forget(shared, archive, run, archived[run_key(run.home, run.run)]) for run in runs]
             yield Moved(seal, sum(forgotten))
 
@@ -138,24 +148,23 @@ def _parts(found: Iterable[tuple[LiveRun, list[Row]]]) -> Iterator[RunPart]:
         yield RunPart(run.home, run.label, run.run, run.archived_v, run.archived_digest, events)
 
 
-def _archived(archive: SharedArchive, seal: BatchSeal | None = None) -> dict[str, _Archived]:
-    """Return up to where an archive has each run; with ``seal``, of those in its batch alone."""
+def _archived(
+    archive: SharedArchive, runs: Iterable[LiveRun], seal: BatchSeal | None = None
+) -> dict[str, _Archived]:
+    """Return up to where an archive has each of some runs; with ``seal``, by its batch alone."""
     import duckdb
 
-    seals = archive.seals if seal is None else [seal]
-    files = {
-        each.batch: archive.root / name
-        for each in seals
-        for name in each.files
-        if name.startswith(f"{RUNS}/")
-    }
+    wanted = encode_json([run_key(run.home, run.run) for run in runs])
     found: dict[str, _Archived] = {}
     with duckdb.connect(":memory:") as connection:
-        for batch, path in files.items():
+        for each in archive.seals if seal is None else [seal]:
+            path = archive.root / file_of(RUNS, each.day, each.batch)
             rows = connection.execute(
-                f"select run_key, last_v, lower(hex(digest)) from {read_parquet([path])}"
-            )
-            found |= {key: _Archived(v, digest, batch) for key, v, digest in rows.fetchall()}
+                f"select run_key, last_v, lower(hex(digest)) from {read_parquet([path])} "
+                "where run_key in (select unnest(from_json(?::json, '[\"VARCHAR\"]')))",
+                [wanted],
+            ).fetchall()
+            found |= {key: _Archived(v, digest, each.batch) for key, v, digest in rows}
     return found
 
 

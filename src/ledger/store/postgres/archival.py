@@ -17,7 +17,7 @@ from ledger.events import NO_DIGEST, body_digest
 from ledger.store.postgres.connection import PATIENCE_S, SharedConnection
 from ledger.store.postgres.schema import check_version
 
-_REFUSED = "LG002"
+_REFUSED = "LG003"
 _HEADS = """\
 select r.run_key, r.home, h.label, r.run, r.v, r.digest, coalesce(a.v, 0), coalesce(a.digest, '\\x')
 from ledger.runs r join ledger.homes h using (home) left join ledger.archived a using (run_key)

@@ -45,15 +45,15 @@ begin
         or found_events <> p_v - coalesce(before.v, 0)
     then
         raise exception 'what is sealed of run % up to event % is not what is here', p_run_key, p_v
-            using errcode = 'LG002';
+            using errcode = 'LG003';
     end if;
     if before.v is null and not exists (
         select from ledger.events e where e.run_key = p_run_key and e.v <= p_v and e.kind like 'run.finished/%'
     ) then
-        raise exception 'run % has not ended', p_run_key using errcode = 'LG002';
+        raise exception 'run % has not ended', p_run_key using errcode = 'LG003';
     end if;
     if p_seal !~ '^[0-9a-f]{64}$' then
-        raise exception 'no batch is sealed as %', p_seal using errcode = 'LG002';
+        raise exception 'no batch is sealed as %', p_seal using errcode = 'LG003';
     end if;
     insert into ledger.archived as a (run_key, v, digest, archive, seal)
     values (p_run_key, p_v, p_digest, p_archive, p_seal)
@@ -66,18 +66,25 @@ end
 $$;
 
 grant select, insert, update on ledger.archived to ledger_retention;
-grant create on schema ledger to ledger_retention;
-do $$
-begin
-    if not pg_has_role(current_user, 'ledger_retention', 'member') then
-        execute format('grant ledger_retention to %I', current_user);
-    end if;
-end
-$$;
-alter function ledger.forget_archived owner to ledger_retention;
-revoke create on schema ledger from ledger_retention;
 revoke all on function ledger.forget_archived from public;
 grant usage on schema ledger to ledger_archiver;
 grant execute on function ledger.forget_archived to ledger_archiver;
+
+-- Who gives a function away has to be a member of the role that gets it, but nobody is to stay one.
+grant create on schema ledger to ledger_retention;
+do $$
+declare
+    is_member boolean := pg_has_role(current_user, 'ledger_retention', 'member');
+begin
+    if not is_member then
+        execute format('grant ledger_retention to %I', current_user);
+    end if;
+    alter function ledger.forget_archived owner to ledger_retention;
+    if not is_member then
+        execute format('revoke ledger_retention from %I', current_user);
+    end if;
+end
+$$;
+revoke create on schema ledger from ledger_retention;
 grant select on ledger.archived to ledger_reader, ledger_archiver;
 grant ledger_reader to ledger_archiver;
