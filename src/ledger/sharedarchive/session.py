@@ -55,6 +55,8 @@ def open_shared(
     connection = duckdb.connect(":memory:")
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set enable_progress_bar = false")
+    # Every view that is made reads the footers of the files below it: once is enough, they never change.
+    connection.execute("set parquet_metadata_cache = true")
     files = _attach_archive(connection, archive)
     parts = list(_beyond(tail.parts, _archived(connection, archive, tail.parts)))
     _load_tail(connection, tail._replace(parts=parts))
