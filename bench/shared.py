@@ -139,7 +139,7 @@ def install(name: str) -> str | None:
 def race_of_rival(python: str, name: str, url: str, size: int, seconds: float) -> float | None:
     """Return the events/s of eight processes of another package, None where it did not end well."""
     # One alone makes the tables.
-    subprocess.run([python, str(CHILD), name, url, "1", "0", "0", "0"], capture_output=True, check=False)
+    subprocess.run([python, str(CHILD), name, url, "1", "0", "0", "-1"], capture_output=True, check=False)
     begin = time.time() + 8
     words = [python, str(CHILD), name, url, str(size), str(seconds), str(begin)]
     writers = [

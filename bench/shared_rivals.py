@@ -2,6 +2,8 @@
 
     python bench/shared_rivals.py PACKAGE URL SIZE SECONDS BEGIN NUMBER
 
+NUMBER is -1 for the one that makes the tables, before the others begin.
+
 BEGIN is the time, in seconds since 1970, at which all writers start.
 """
 
@@ -19,7 +21,7 @@ from uuid import uuid4
 DATA = "x" * 800
 
 
-def with_eventsourcing(url: str, size: int, _number: int) -> Callable[[], object]:
+def with_eventsourcing(url: str, size: int, number: int) -> Callable[[], object]:
     """Return an append by its PostgreSQL recorder, with one more event of one aggregate each time."""
     from eventsourcing.persistence import StoredEvent  # pyright: ignore
     from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore  # pyright: ignore
@@ -34,7 +36,8 @@ def with_eventsourcing(url: str, size: int, _number: int) -> Callable[[], object
         schema="public",
     )
     recorder = PostgresApplicationRecorder(datastore, events_table_name="rival_events")
-    recorder.create_table()
+    if number < 0:
+        recorder.create_table()
     aggregate, state = uuid4(), DATA.encode()
     versions = iter(range(0, 1 << 40, size))
 
@@ -63,7 +66,6 @@ def with_ducklake(url: str, size: int, number: int) -> Callable[[], object]:
     connection = duckdb.connect()
     connection.execute("load ducklake; load postgres_scanner")
     catalogue = f"dbname={parts.path[1:]} host={parse_qs(parts.query)['host'][0]} user={parts.username}"
-    time.sleep(0.3 * number)  # Whoever comes first makes the catalogue.
     connection.execute(f"attach 'ducklake:postgres:{catalogue}' as lake (data_path '{folder}')")
     connection.execute("create table if not exists lake.events (run text, v bigint, stored text)")
     statement = "insert into lake.events values " + ", ".join(["(?, ?, ?)"] * size)  # noqa: S608
