@@ -21,7 +21,7 @@ from gatestory import told  # pyright: ignore[reportMissingImports] - beside the
 
 from ledger.archive_errors import DamagedArchive, NewerArchive, NoArchive
 from ledger.errors import DroppedBody
-from ledger.events import NO_DIGEST, event_digest
+from ledger.events import event_digest
 from ledger.sharedarchive import batches as batches_module
 from ledger.sharedarchive import staging as staging_module
 from ledger.sharedarchive.batches import prove_batch, sweep, write_batch
@@ -221,17 +221,18 @@ def test_a_death_at_any_step_leaves_an_archive(homes: list[Home], tmp_path: Path
         sweep(archive)
         write_batch(archive, DAY, parts[:1] if not archive.seals else parts[1:], reader(homes))
 
+    seen: set[int] = set()
     for _ in crashes(act, batches_module):
         archive = SharedArchive.open(root)
         archived = len(archive.seals)
         known = [[], parts[:1], parts][archived]
-        with open_shared(archive, Tail(parts, reader(homes))) as connection:
-            found = answers(connection, "select run, v from events")
-            assert len(found) == sum(len(part.events) for part in parts)
-        with open_shared(archive, NOTHING) as connection:
-            assert len(answers(connection, "select run, v from events")) == sum(
-                len(each.events) for each in known
-            )
+        assert sum(seal.events for seal in archive.seals) == sum(len(part.events) for part in known)
+        if archived not in seen:
+            for tail, expected in ((Tail(parts, reader(homes)), parts), (NOTHING, known)):
+                with open_shared(archive, tail) as connection:
+                    found = answers(connection, "select run, v from events")
+                    assert len(found) == sum(len(part.events) for part in expected)
+        seen.add(archived)
         if archived == len(("first", "rest")):
             shutil.rmtree(root)
             SharedArchive.open(root, create=True)
@@ -243,4 +244,3 @@ def test_a_death_at_any_step_leaves_an_archive(homes: list[Home], tmp_path: Path
         assert_answers_alike(connection, homes)
     named = {root / name for seal in archive.seals for name in seal.files}
     assert set(root.glob("*/**/*.parquet")) == named
-    assert NO_DIGEST not in {part.key for part in parts}
