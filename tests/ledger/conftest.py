@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.postgres_server import postgres, shared_url, shared_urls
 
 from ledger.events import ApplyOptions, PatchRefused, RunStarted, body_digest
 from ledger.stamps import Actor, Stamp
 from ledger.store.local import LocalStore
+
+__all__ = ["postgres", "shared_url", "shared_urls"]  # one server for all that is tested here
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.postgres_server import postgres, shared_url, shared_urls
 
 from ledger.api import Ledger
-
-__all__ = ["postgres", "shared_url", "shared_urls"]
 
 BASE = {
     "a.txt": b"one\ntwo\nthree\n",

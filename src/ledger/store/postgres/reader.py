@@ -25,7 +25,7 @@ _PAGE = 1000
 
 
 class Home(NamedTuple):
-    """One local ledger whose runs are here: the hash of its first frame, and its label."""
+    """One local ledger whose runs are here: its name (`ledger.store.homes`), and its label."""
 
     home: str
     label: str

@@ -59,7 +59,7 @@ class PostgresStore(SharedReader):
 
         Args:
             url: What libpq reads: a URL or ``key=value`` words. Everything else is libpq's: TLS, passwords.
-            home: The local ledger whose runs this store is about: the hash of its first frame.
+            home: The local ledger whose runs this store is about, as `ledger.store.homes.home_of` names it.
             label: What people call it.
             stamp: Source of ids and times.
             patience_s: How long a later call waits for a server that has gone, in seconds.
