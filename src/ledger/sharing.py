@@ -74,10 +74,11 @@ def without_password(url: str) -> str:
     return f"{parts.scheme}://{netloc}{parts.path}{said}"
 
 
-def configured_store(repository: Repository) -> tuple[str, str] | None:
+def configured_store(repository: Repository | None) -> tuple[str, str] | None:
     """Return the URL of the shared store and where it is set, None where none is.
 
-    The environment goes first, then Git's configuration, the user's included.
+    The environment goes first, then Git's configuration, the user's included; outside of a repository only
+    the environment.
 
     Raises:
         BadStoreUrl: What is set names no database, or has a password in it.
@@ -91,10 +92,10 @@ def configured_url(repository: Repository) -> str:
     return _said(repository)[0]
 
 
-def _said(repository: Repository) -> tuple[str, str]:
+def _said(repository: Repository | None) -> tuple[str, str]:
     """Return what is set, "" where nothing is, and where."""
     said, where = os.environ.get(VARIABLE, ""), f"the environment ({VARIABLE})"
-    if not said:
+    if not said and repository is not None:
         try:
             said, where = str(repository.git.config[KEY]), f"Git's configuration ({KEY})"
         except (KeyError, pygit2.GitError):

@@ -10,7 +10,7 @@ import click
 
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.session import id_option, open_ledger, say
-from ledger.cli.sharedoptions import store_option
+from ledger.cli.sharedoptions import named_store, store_option
 from ledger.moments import show_moment
 
 _UNITS = {"h": 3600, "d": 86_400, "w": 604_800}
@@ -50,9 +50,9 @@ def archive(
         if verify:
             prove(shared, style)
         elif dry_run:
-            plan(store, shared, before_ns, style)
+            plan(named_store(store), shared, before_ns, style)
         else:
-            move(store, shared, before_ns, style)
+            move(named_store(store), shared, before_ns, style)
         return
     ledger = open_ledger()
     columns = ("first", "events", "log_bytes", "sealed_bytes")

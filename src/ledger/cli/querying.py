@@ -13,7 +13,7 @@ import click
 from ledger.cli.output import count_of, format_options, write_rows
 from ledger.cli.paging import paged
 from ledger.cli.session import open_reader, say
-from ledger.cli.sharedoptions import store_option
+from ledger.cli.sharedoptions import named_store, store_option
 
 if TYPE_CHECKING:
     from ledger.gates.settings import SqlLimits
@@ -119,7 +119,7 @@ def sql(
         return
     from ledger.sharedarchive.asking import select_shared
 
-    answer = select_shared(store, archive, _query_text(query), parameters, limits)
+    answer = select_shared(named_store(store), archive, _query_text(query), parameters, limits)
     write_rows(answer.columns, answer.rows, style, own_names=True)
 
 

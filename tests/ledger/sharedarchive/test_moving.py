@@ -21,6 +21,7 @@ from chronicle import Chronicle
 from gatestory import told  # pyright: ignore[reportMissingImports] - beside the queries
 from tests.postgres_server import Server, Urls
 
+from ledger.api import Ledger
 from ledger.archive_errors import ArchiveNotNamed, NotForgotten
 from ledger.cli.app import cli
 from ledger.errors import QueryForbidden, QueryRefused
@@ -266,7 +267,9 @@ def test_what_is_asked_writes_nothing(urls: Urls, shared: Archival, tmp_path: Pa
     assert not outside.exists()
 
 
-def test_the_commands_move_and_ask(homes: list[Home], urls: Urls, archiver: str, tmp_path: Path) -> None:
+def test_the_commands_move_and_ask(
+    homes: list[Home], urls: Urls, archiver: str, repo: Path, tmp_path: Path
+) -> None:
     """`ledger archive --shared` lists, moves and proves; `ledger sql --shared` asks what is in either."""
     root = str(tmp_path / "archive")
     to = ["archive", "--shared", root, "--store", archiver, "--json"]
@@ -290,4 +293,8 @@ def test_the_commands_move_and_ask(homes: list[Home], urls: Urls, archiver: str,
     assert run(*words, "--store", urls.reader) == run(*words) == expected
     environment = {"LEDGER_STORE": urls.reader, "LEDGER_ARCHIVE": root}
     done = runner.invoke(cli, ["sql", "--shared", "from runs", "--json"], env=environment)
-    assert len(json.loads(done.stdout)) == sum(len(home.parts()) for home in homes)
+    every_run = json.loads(done.stdout)
+    assert len(every_run) == sum(len(home.parts()) for home in homes)
+    with Ledger.open(repo) as ledger:
+        ledger.set_store(urls.reader)
+    assert run("-C", str(repo), "sql", "--shared", "from runs", "--archive", root, "--json") == every_run
