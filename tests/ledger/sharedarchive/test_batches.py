@@ -8,7 +8,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,8 +27,6 @@ from ledger.sharedarchive.batches import prove_batch, sweep, write_batch
 from ledger.sharedarchive.layout import EVENTS, RunPart, SharedArchive, StoredEvent
 from ledger.sharedarchive.session import Tail, open_shared
 from ledger.stamps import Stamp
-
-pytestmark = pytest.mark.duckdb
 
 DAY = "2026-11-29"
 
@@ -71,6 +68,7 @@ def reader(homes: list[Home]) -> Callable[[str], bytes]:
     return lambda digest: read_any(homes, digest)
 
 
+@pytest.mark.duckdb
 @pytest.mark.parametrize("bulk", [False, True])
 def test_an_archive_answers_as_the_homes_do(
     homes: list[Home], archive: SharedArchive, monkeypatch: pytest.MonkeyPatch, bulk: bool
@@ -88,6 +86,7 @@ def test_an_archive_answers_as_the_homes_do(
         assert_answers_alike(connection, homes, range(1, 22, 4 if bulk else 3))
 
 
+@pytest.mark.duckdb
 def test_an_archive_and_a_tail_are_one(homes: list[Home], archive: SharedArchive) -> None:
     """What is in both, or begun in the one and gone on with in the other, is answered once."""
     parts = parts_of(homes)
@@ -103,6 +102,7 @@ def test_an_archive_and_a_tail_are_one(homes: list[Home], archive: SharedArchive
         assert_answers_alike(connection, homes)
 
 
+@pytest.mark.duckdb
 def test_every_row_says_whose_it_is(homes: list[Home], archive: SharedArchive) -> None:
     """Home and repository stand beside every view; a home in the tail alone is named too."""
     parts = parts_of(homes)
@@ -125,6 +125,8 @@ def test_every_row_says_whose_it_is(homes: list[Home], archive: SharedArchive) -
 
 def test_another_engine_reads_the_stored_bytes(homes: list[Home], archive: SharedArchive) -> None:
     """Polars finds the days, the rows in the order of (run, v), and in each the bytes that its digest covers."""
+    import polars as pl
+
     parts = parts_of(homes)
     write_batch(archive, DAY, parts, reader(homes))
     frame = pl.scan_parquet(archive.root / EVENTS / "**" / "*.parquet", hive_partitioning=True).collect()
@@ -168,6 +170,7 @@ def test_what_is_no_chain_is_not_sealed(
     assert not list(archive.root.glob("*/**/*.parquet"))
 
 
+@pytest.mark.duckdb
 def test_damage_is_found(homes: list[Home], archive: SharedArchive, tmp_path: Path) -> None:
     """A changed byte, a file or seal that is gone, a longer file: each is named."""
     seal = write_batch(archive, DAY, parts_of(homes), reader(homes))
