@@ -128,6 +128,7 @@ class Urls(NamedTuple):
     reader: str
     both: str
     """May write and read, as whoever syncs and pulls."""
+    archiver: str
 
 
 @pytest.fixture(scope="session")
@@ -146,14 +147,14 @@ def prepare(server: Server) -> None:
     server.execute("create role w login in role ledger_writer")
     server.execute("create role r login in role ledger_reader")
     server.execute("create role wr login in role ledger_writer, ledger_reader")
+    server.execute("create role archiver login in role ledger_archiver")
 
 
 def fresh(server: Server) -> Urls:
     """Make a migrated database, and return its addresses."""
     name = f"shared{next(_NUMBERS)}"
     server.execute(f"create database {name} template ledger_template owner ledger_owner")
-    owner, writer, reader, both = (server.url(name, role) for role in ("ledger_owner", "w", "r", "wr"))
-    return Urls(owner, writer, reader, both)
+    return Urls(*(server.url(name, role) for role in ("ledger_owner", "w", "r", "wr", "archiver")))
 
 
 @pytest.fixture

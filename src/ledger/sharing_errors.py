@@ -108,6 +108,16 @@ class BaseElsewhere(LedgerError):
         super().__init__(f"run {run}: its base tree {tree}{of} is not whole in this repository")
 
 
+class ArchivedRun(LedgerError):
+    """The events of a run were moved from the shared store to an archive. Nothing of it was taken in."""
+
+    hint = "`ledger export RUN -o FILE` at its home carries it; `ledger sql --shared --archive DIR` asks it"
+
+    def __init__(self, name: str, archive: str) -> None:
+        self.name, self.archive = name, archive
+        super().__init__(f"{name}: its events were moved from the shared store to {archive}")
+
+
 class NotHere(LedgerError):
     """A run to go on with is not in this ledger. Nothing was written."""
 

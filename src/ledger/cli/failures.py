@@ -201,6 +201,7 @@ def _sharing_rows() -> Iterator[tuple[type[BaseException], ExitCode]]:
         sharing_errors.NoSharedRun,
         sharing_errors.NotHere,
         sharing_errors.BaseElsewhere,
+        sharing_errors.ArchivedRun,
         sharing_errors.StateElsewhere,
     ):
         yield (kind, NOT_APPLIED)

@@ -175,10 +175,10 @@ def pull(names: tuple[str, ...], *, list_: bool, limit: int, style: str) -> None
         if names:
             raise click.UsageError("--list lists them all: name none")
         rows = [
-            (each.name, each.label, each.v, each.here_v, each.fits, each.title)
+            (each.name, each.label, each.v, each.here_v, each.fits, each.title, each.archive or None)
             for each in open_reader().list_shared()
         ]
-        write_rows(("run", "repository", "events", "here", "fits", "title"), rows, style)
+        write_rows(("run", "repository", "events", "here", "fits", "title", "archive"), rows, style)
         return
     pulled = open_ledger().pull(names, limit_bytes=limit << 20)
     _report_pulled(pulled, style)

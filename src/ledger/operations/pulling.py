@@ -28,7 +28,7 @@ from ledger.events import LEDGER_RUN, AnyEvent, BodyDropped, RunStarted, event_d
 from ledger.heads import RunHead
 from ledger.operations.importing import Imported, import_runs
 from ledger.repository import Repository
-from ledger.sharing_errors import AmbiguousRun, BaseElsewhere, NoSharedRun, UnprovenRun
+from ledger.sharing_errors import AmbiguousRun, ArchivedRun, BaseElsewhere, NoSharedRun, UnprovenRun
 from ledger.store.homes import home_of
 from ledger.store.local import LocalStore
 from ledger.transfer_errors import DivergedRun, InvalidBundle, MissingBase
@@ -47,7 +47,8 @@ class RemoteRun(Struct, frozen=True):
 
     ``home`` is its ledger, ``label`` what people call the repository there; ``v`` and ``digest`` are of its
     last event. ``here_v`` is the version up to which this ledger has it. ``fits`` says that the Git objects
-    that it begins from are in this repository.
+    that it begins from are in this repository. ``archive`` is where its events were moved to, "" where they
+    are in the store; then neither its title nor what it begins from is known.
     """
 
     home: str
@@ -58,6 +59,7 @@ class RemoteRun(Struct, frozen=True):
     title: str
     here_v: int
     fits: bool
+    archive: str
 
     @property
     def name(self) -> str:
@@ -86,14 +88,22 @@ def list_shared(repository: Repository, store: LocalStore | None, shared: Postgr
     for each in shared.every_run():
         if each.home == own or each.run == LEDGER_RUN:
             continue
-        started = _started(shared.at_home(each.home), each.run)
-        if started is None:
+        started = None if each.archive else _started(shared.at_home(each.home), each.run)
+        if started is None and not each.archive:
             continue
         known = here.get(each.run)
         here_v = known.v if known is not None and known.imported else 0
-        fits = _has_object(repository, started.base_tree)
-        run = RemoteRun(each.home, each.label, each.run, each.v, each.digest, started.title, here_v, fits)
-        found.append(run)
+        title = "" if started is None else started.title
+        fits = started is not None and _has_object(repository, started.base_tree)
+        found.append(
+            RemoteRun(
+                *(each.home, each.label, each.run, each.v, each.digest),
+                title=title,
+                here_v=here_v,
+                fits=fits,
+                archive=each.archive,
+            )
+        )
     return sorted(found, key=lambda run: (run.label, run.home))
 
 
@@ -156,6 +166,7 @@ def pull(
     Raises:
         UnprovenRun: The store has not what the run's ledger sends. Nothing of it was taken in.
         BaseElsewhere: The Git objects that it begins from are not here. Nothing of it was taken in.
+        ArchivedRun: Its events were moved to an archive. Nothing of it was taken in.
         DivergedRun: Another run has the name here, or another event a version. Nothing of it was taken in.
     """
     pulled, refused = list[Pulled](), list[LedgerError]()
@@ -163,7 +174,7 @@ def pull(
     for run in runs:
         try:
             pulled.append(Pulled(run, way.bring(run)))
-        except (UnprovenRun, BaseElsewhere, DivergedRun) as error:
+        except (UnprovenRun, BaseElsewhere, ArchivedRun, DivergedRun) as error:
             refused.append(error)
     if refused:
         first, *others = refused
@@ -189,6 +200,8 @@ class _Way(NamedTuple):
         here = store.heads().get(run.run)
         if here is not None and here.imported and (here.v, here.digest) == (run.v, run.digest):
             return None
+        if run.archive:
+            raise ArchivedRun(run.name, run.archive)
         theirs = self.shared.at_home(run.home)
         with tempfile.TemporaryDirectory(prefix="ledger-pull-") as scratch:
             path = Path(scratch, "run")

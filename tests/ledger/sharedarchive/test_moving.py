@@ -19,7 +19,7 @@ from archive_lab import Crash, crash_at
 from archivelab import Home, answers, assert_answers_alike
 from chronicle import Chronicle
 from gatestory import told  # pyright: ignore[reportMissingImports] - beside the queries
-from tests.postgres_server import Server, Urls
+from tests.postgres_server import Urls
 
 from ledger.api import Ledger
 from ledger.archive_errors import ArchiveNotNamed, NotForgotten
@@ -80,13 +80,9 @@ def send(url: str, home: Home, stamp: Stamp) -> None:
 
 
 @pytest.fixture
-def archiver(postgres: Server, urls: Urls) -> str:
+def archiver(urls: Urls) -> str:
     """The address for a role that may read and archive."""
-    postgres.execute(
-        "do $$ begin create role archiver login in role ledger_archiver; "
-        "exception when duplicate_object then null; end $$"
-    )
-    return urls.reader.replace("//r@", "//archiver@")
+    return urls.archiver
 
 
 @pytest.fixture

@@ -10,7 +10,18 @@ import pytest
 from tests.ledger.sharing.conftest import Clones, work
 
 from ledger.api import Ledger
-from ledger.sharing_errors import AmbiguousRun, BaseElsewhere, NoSharedRun, NoSharedStore, UnprovenRun
+from ledger.sharedarchive.moving import move_closed
+from ledger.sharing_errors import (
+    AmbiguousRun,
+    ArchivedRun,
+    BaseElsewhere,
+    NoSharedRun,
+    NoSharedStore,
+    UnprovenRun,
+)
+from ledger.stamps import Stamp
+from ledger.store.postgres import PostgresStore
+from ledger.store.postgres.archival import Archival
 from ledger.transfer_errors import DivergedRun
 
 pytestmark = pytest.mark.needs("postgres")
@@ -76,6 +87,39 @@ def test_the_readers_role_is_enough(clones: Clones, sent: Path, shared_urls) -> 
     with Ledger.open(two) as here:
         assert [each.run.run for each in here.pull()] == ["first"]
     assert stored(two, "first") == stored(sent, "first")
+
+
+def test_what_was_archived_is_listed_and_said(
+    clones: Clones, sent: Path, shared_urls, tmp_path: Path
+) -> None:
+    """Not as if it were gone: whoever has it is in step, and nobody else gets half of it."""
+    two, three = clones.clone("two"), clones.clone("three")
+    with Ledger.open(sent) as ledger:
+        ledger.finish()
+    sync(sent)
+    with Ledger.open(two) as here:
+        here.pull()
+    archival = Archival.connect(shared_urls.archiver)
+    (moved,) = move_closed(archival, tmp_path / "archive", 1 << 62)
+    archival.close()
+    assert moved.seal.runs == 1
+    for root, here_v in ((two, 5), (three, 0)):
+        with Ledger.open(root) as here:
+            (listed,) = here.list_shared()
+            assert (listed.run, listed.here_v, listed.fits) == ("first", here_v, False)
+            assert listed.archive == str(tmp_path / "archive")
+            assert here.pull() == []
+    with Ledger.open(two) as here:
+        assert [each.imported for each in here.pull(["first"])] == [None]
+    with Ledger.open(three) as here:
+        with pytest.raises(ArchivedRun, match=str(tmp_path / "archive")):
+            here.pull(["first"])
+        assert here.runs() == []
+    sync(sent)
+    assert clones.stored() == {}
+    shared = PostgresStore.connect(clones.url, home=listed.home, stamp=Stamp())
+    assert shared.heads() == {}
+    shared.close()
 
 
 def test_which_run_is_meant(clones: Clones, sent: Path, make_repo: Callable[..., Path]) -> None:

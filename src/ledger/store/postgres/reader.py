@@ -32,7 +32,10 @@ class Home(NamedTuple):
 
 
 class SharedRun(Struct, frozen=True):
-    """Where a run of some home stands: version and digest of its last event."""
+    """Where a run of some home stands: version and digest of its last event.
+
+    ``archive`` is where its first events were moved to, "" where all of them are on the server.
+    """
 
     run_key: int
     home: str
@@ -40,6 +43,7 @@ class SharedRun(Struct, frozen=True):
     run: str
     v: int
     digest: str
+    archive: str
 
 
 class HeadOf(NamedTuple):
@@ -107,8 +111,14 @@ class SharedReader:
         return stored_frame(*rows[0]).event if rows else None
 
     def heads(self) -> Mapping[str, RunHead]:
-        """See `Store.heads`. What a call has folded the next one does not read again."""
-        rows = self._rows("select run, run_key, v from ledger.runs where home = %s", self.home)
+        """See `Store.heads`; an archived run has none. What was folded is kept."""
+        rows = self._rows(
+            "select run, run_key, v from ledger.runs r where home = %s"
+            " and not exists (select from ledger.archived a where a.run_key = r.run_key)",
+            self.home,
+        )
+        for run in self._folded.keys() - {row[0] for row in rows}:
+            del self._folded[run]
         for run, run_key, v in rows:
             head = self._folded.get(run)
             if head is None or head.v != v:
@@ -122,12 +132,13 @@ class SharedReader:
     def every_run(self) -> list[SharedRun]:
         """Return where every run of every home stands, in the order in which they came."""
         rows = self._rows(
-            "select r.run_key, home, h.label, r.run, r.v, r.digest"
-            " from ledger.runs r join ledger.homes h using (home) order by r.run_key"
+            "select r.run_key, home, h.label, r.run, r.v, r.digest, coalesce(a.archive, '')"
+            " from ledger.runs r join ledger.homes h using (home) left join ledger.archived a using (run_key)"
+            " order by r.run_key"
         )
         return [
-            SharedRun(run_key, home, label, run, v, digest.hex())
-            for run_key, home, label, run, v, digest in rows
+            SharedRun(run_key, home, label, run, v, digest.hex(), archive)
+            for run_key, home, label, run, v, digest, archive in rows
         ]
 
     def head_of(self, run: str) -> HeadOf:
