@@ -123,7 +123,7 @@ class NotHere(LedgerError):
 
     def __init__(self, run: str) -> None:
         self.run = run
-        self.hint = f"bring it first: `ledger pull {run}`, or `ledger import FILE`"
+        self.hint = f"bring it first: `ledger pull {run}`, or `ledger import runs FILE`"
         super().__init__(f"there is no run {run} in this ledger")
 
 

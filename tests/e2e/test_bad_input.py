@@ -44,7 +44,7 @@ def test_no_ledger_yet(shell: Shell) -> None:
         ("sql", "from runs"),
         ("run", "list"),
     ):
-        shell(*words).refuses(3, "no ledger here yet", "hint: the first `ledger apply`")
+        shell(*words).refuses(3, "no ledger here yet", "hint: the first `ledger apply FILE`")
     assert shell("status").code == shell("path").code == 0
     assert shell.everything() == before
 
