@@ -7,6 +7,7 @@ two steps, and one of them may take as long as the statement.
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import time
@@ -27,6 +28,9 @@ DEFAULT_MEMORY_BYTES = 4 << 30
 
 _DONE = b"\0"
 """What is told when all is over; no signal has this number."""
+
+_LIMIT = re.compile(r"/([^/()]+) used\)")
+"""In DuckDB's "(38.0 MiB/40.0 MiB used)"."""
 
 _WORDS = 64
 _AGAIN_S = 0.02
@@ -76,7 +80,9 @@ def limited(connection: DuckDBPyConnection, timeout_s: float | None) -> Generato
         try:
             yield
         except duckdb.OutOfMemoryException as error:
-            raise QueryTooLarge(_current(connection)) from error
+            # To ask what the limit is takes memory, too.
+            said = _LIMIT.search(str(error))
+            raise QueryTooLarge(said[1] if said else "no more") from error
         except (duckdb.Error, RuntimeError, KeyboardInterrupt) as error:
             if not _tells_of_interrupt(error):
                 raise
