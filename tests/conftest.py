@@ -225,8 +225,8 @@ def repo(make_repo: Callable[..., Path]) -> Path:
 EVERY_PROFILE: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("dev", max_examples=50, **EVERY_PROFILE)
 AS_BEFORE: dict[str, Any] = {"derandomize": True, "print_blob": True, "database": None, **EVERY_PROFILE}
-settings.register_profile("ci", max_examples=40, **AS_BEFORE)
-settings.register_profile("brief", max_examples=12, **AS_BEFORE)  # What has run already, on another DuckDB.
+settings.register_profile("ci", max_examples=25, **AS_BEFORE)
+settings.register_profile("brief", max_examples=8, **AS_BEFORE)  # What has run already, on another DuckDB.
 settings.register_profile("campaign", max_examples=5000, print_blob=True, **EVERY_PROFILE)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
