@@ -55,7 +55,7 @@ class ArchiveNotNamed(LedgerError):
 
     def __init__(self, runs: int) -> None:
         self.runs = runs
-        super().__init__(f"{runs} runs of the shared ledger are in an archive, and none is named")
+        super().__init__(f"no archive is named, and runs of the shared ledger are in one: {runs}")
 
 
 class NotForgotten(LedgerError):

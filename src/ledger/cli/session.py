@@ -239,6 +239,13 @@ def readable(argument: str) -> str:
     return os.fsencode(argument).decode("utf-8", "backslashreplace")
 
 
+def limit_option(text: str) -> Callable[[_Command], _Command]:
+    """Return what gives a command ``--limit``, in MiB."""
+    return click.option(
+        "--limit", type=click.IntRange(1), default=1024, show_default=True, metavar="MIB", help=text
+    )
+
+
 def allow_secrets_option(command: _Command) -> _Command:
     """Add ``--allow-secrets`` to a command that records patches."""
     return click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ledger.cli.output import count_of, format_options, write_record, write_rows
-from ledger.cli.session import id_option, open_ledger, open_reader, say
+from ledger.cli.session import id_option, limit_option, open_ledger, open_reader, say
 
 if TYPE_CHECKING:
     from ledger.operations.pulling import Pulled
@@ -149,14 +149,7 @@ def git(remote: str, *, dry_run: bool, style: str) -> None:
 @click.command()
 @click.argument("names", nargs=-1, metavar="[RUN]...")
 @click.option("--list", "list_", is_flag=True, help="List the runs of other ledgers; take none.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=1024,
-    show_default=True,
-    metavar="MIB",
-    help="What one run may take.",
-)
+@limit_option("What one run may take.")
 @format_options
 @id_option
 def pull(names: tuple[str, ...], *, list_: bool, limit: int, style: str) -> None:

@@ -10,7 +10,7 @@ import click
 from ledger.cli.commitimport import git
 from ledger.cli.errorimport import errors
 from ledger.cli.output import count_of
-from ledger.cli.session import id_option, open_ledger, say
+from ledger.cli.session import id_option, limit_option, open_ledger, say
 
 
 @click.command()
@@ -75,14 +75,7 @@ import_.add_command(git)
 
 @import_.command("runs")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--limit",
-    type=click.IntRange(1),
-    default=1024,
-    show_default=True,
-    metavar="MIB",
-    help="What it may unpack to.",
-)
+@limit_option("What it may unpack to.")
 @id_option
 def import_runs(file: Path, limit: int) -> None:
     """Take the runs of an export file into this ledger, into any clone of the repository.
